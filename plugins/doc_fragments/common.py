@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  tag:
+    description:
+      - The name space of the pair. Its properties are named C(TAG:master), C(TAG:dest-fs) and so on, its snapshots
+        C(TAG_000000). One filesystem may have several destinations, each with a tag of its own.
+      - Lower-case letters, digits, and C(. _ -).
+      - If the task does not say, the environment variable E(ZREPTAG) of the task counts.
+    type: str
+    default: zrep
+  ssh:
+    description:
+      - The ssh command, with options if need be, by which this host reaches the other one, for example
+        V(ssh -p 224 -l replication).
+      - It never asks for a password and never trusts an unknown host key, so keys and C(known_hosts) have to be in
+        place for the user who runs the module.
+      - If the task does not say, the environment variable E(SSH) of the task counts.
+    type: str
+    default: ssh
+  src_host:
+    description:
+      - The name under which this host records itself in the properties of its pairs.
+      - Where it is set at all, it has to be the same for every run on that host.
+      - The default is the node name up to the first dot. If the task does not say, the environment variable
+        E(ZREP_SRC_HOST) of the task counts.
+    type: str
+requirements:
+  - Python 3.8 or later on the managed host.
+  - A C(zfs) command on the managed host and on its peer, found by a non-interactive shell.
+  - The managed host reaches its peer by ssh, with a key and a known host key.
+notes:
+  - Must run as root, or as a user with the necessary permissions by C(zfs allow).
+  - Filesystem stands for volume too, where nothing else is said.
+"""
+
+    SENDING = r"""
+options:
+  send_options:
+    description:
+      - Further options for C(zfs send), without values, for example V(-c) or V(--raw). Those that decide what a stream
+        contains are chosen by the module and refused here.
+    type: list
+    elements: str
+    default: []
+  intermediates:
+    description:
+      - Whether incremental streams carry the snapshots between the last one sent and the newest, those of other tools
+        included (C(zfs send -I) instead of C(-i)).
+      - The default is V(true) for the tag V(zrep) and V(false) for any other, so that the snapshots of one tag do not
+        gather at the destinations of another.
+    type: bool
+  rename_unsent:
+    description:
+      - What becomes of a snapshot that was taken for a sync and could not be sent. With V(true) it is kept under its
+        name with C(_unsent) at the end, as a point to recover files from; with V(false) it is destroyed.
+      - If the task does not say, the environment variable E(ZREP_RENAME_UNSENT) of the task counts.
+    type: bool
+    default: true
+  script_locks:
+    description:
+      - Write the lock properties of the zrep script while working, so that a script on this host keeps off. They are
+        always respected; writing them costs four more C(zfs) commands.
+    type: bool
+    default: false
+"""
+
+    ATTRIBUTES = r"""
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return what it would do without changing anything.
+    support: full
+    details:
+      - The peer is contacted and everything is checked, so that a run in check mode fails where the real one would.
+  diff_mode:
+    description: Returns details on what has changed, or would change in C(check_mode), when in diff mode.
+    support: full
+  idempotent:
+    description: When run twice, the second run changes nothing.
+    support: full
+  action_group:
+    description: Options of all modules of the group can be given together with C(module_defaults).
+    support: full
+    details:
+      - Use C(group/zfsops.zrep.zrep) in C(module_defaults).
+"""

@@ -1,0 +1,194 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out plans: the steps of many filesystems share commands, streams run side by side, one failure stops one plan.
+
+The order of steps within a plan is never changed. Between plans there is none: of all the steps that are next, those
+of the lowest phase go first, and those of one group go together.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import typing as t
+
+from . import zfs
+from .errors import LinkLost, Unreachable, ZrepError
+from .model import Features
+from .plan import HERE, Plan, Send, Step
+from .shell import Children, Shell
+from .transfer import run_stream
+
+PATIENCE_SECONDS = 10
+"""How long a stream that is through waits for the others of its phase before it is recorded without them."""
+
+
+@dataclasses.dataclass
+class Work:
+    """One plan on its way.
+
+    :param peer: the shell of the pair's other host; None where the plan has no steps there.
+    :param keep: descriptors of locks that a running stream inherits.
+    :param done: the steps that were carried out, undone ones included.
+    :param error: what ended it early.
+    """
+
+    plan: Plan
+    peer: Shell | None
+    features_here: Features
+    features_there: Features
+    keep: tuple[int, ...] = ()
+    done: list[Step] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    error: ZrepError | None = None
+    position: int = 0
+    undo: list[Step] = dataclasses.field(default_factory=list)
+
+    @property
+    def next(self) -> Step | None:
+        if self.error is not None or self.position >= len(self.plan.steps):
+            return None
+        return self.plan.steps[self.position]
+
+    def group(self) -> t.Hashable:
+        step = t.cast(Step, self.next)
+        return (step.group, None if step.side == HERE else id(self.peer))
+
+    def passed(self, step: Step) -> None:
+        """Record that the next step was carried out."""
+        self.done.append(step)
+        self.position += 1
+        if isinstance(step, Send):
+            self.undo = []
+        elif step.undo is not None:
+            self.undo.append(step.undo)
+
+
+class Executor:
+    """Carries out plans. One for each run; ``carry_out`` returns when every plan is through or has failed.
+
+    :param parallel: how many streams may run at a time.
+    """
+
+    def __init__(self, here: Shell, parallel: int) -> None:
+        self._here = here
+        self._parallel = parallel
+        self._children = Children()
+
+    def carry_out(self, works: t.Sequence[Work]) -> None:
+        streams: dict[concurrent.futures.Future[None], Work] = {}
+        with concurrent.futures.ThreadPoolExecutor(max_workers=self._parallel) as pool:
+            try:
+                while True:
+                    busy = [id(work) for work in streams.values()]
+                    ready = [work for work in works if work.next is not None and id(work) not in busy]
+                    if ready:
+                        self._advance(_together(ready), pool, streams)
+                    elif streams:
+                        self._collect(streams)
+                    else:
+                        return
+            except BaseException:
+                # Told to stop: the threads only end when their programs do.
+                for future in streams:
+                    future.cancel()
+                self._children.stop()
+                raise
+
+    def _advance(
+        self, group: list[Work], pool: concurrent.futures.Executor, streams: dict[concurrent.futures.Future[None], Work]
+    ) -> None:
+        if not isinstance(group[0].next, Send):
+            self._run_group(group)
+            return
+        for work in group:
+            streams[pool.submit(self._stream, work, len(group) > 1 and self._parallel > 1)] = work
+
+    def _stream(self, work: Work, own_connection: bool) -> None:
+        step = t.cast(Send, work.next)
+        run_stream(step, self._here, t.cast(Shell, work.peer), _common(work), own_connection, work.keep, self._children)
+
+    def _collect(self, streams: dict[concurrent.futures.Future[None], Work]) -> None:
+        """Wait for streams to end; those that did go on without the slow ones after a while."""
+        ended: set[concurrent.futures.Future[None]] = set()
+        while not ended:
+            ended, _dummy = concurrent.futures.wait(streams, timeout=PATIENCE_SECONDS)
+        for future in ended:
+            work = streams.pop(future)
+            try:
+                future.result()
+            except ZrepError as error:
+                self._fail(work, error)
+            else:
+                work.passed(t.cast(Step, work.next))
+
+    def _run_group(self, group: list[Work]) -> None:
+        """Carry out the next steps of several plans in shared commands; if that fails, each by itself."""
+        first = group[0]
+        steps = [t.cast(Step, work.next) for work in group]
+        error = self._run(first, steps[0].commands(steps[1:], self._features(first, steps[0])), steps[0])
+        if error is None:
+            for work, step in zip(group, steps):
+                work.passed(step)
+        elif len(group) > 1 and not isinstance(error, Unreachable):
+            for work in group:
+                self._run_group([work])
+        elif steps[0].optional:
+            self._run_parts(first, steps[0], error)
+        else:
+            for work in group:
+                self._fail(work, error)
+
+    def _run_parts(self, work: Work, step: Step, error: ZrepError) -> None:
+        """Do what can be done of a step that may fail, and warn about the rest."""
+        parts = step.split()
+        for part in parts:
+            failed = error if len(parts) == 1 else self._run(work, part.commands((), self._features(work, part)), part)
+            if failed is not None:
+                work.warnings.append(f"could not {part.describe()}: {failed}")
+        work.position += 1
+
+    def _run(self, work: Work, commands: t.Iterable[zfs.Argv], step: Step) -> ZrepError | None:
+        shell = self._here if step.side == HERE else t.cast(Shell, work.peer)
+        for argv in commands:
+            try:
+                done = shell.run(argv)
+            except ZrepError as error:
+                return error
+            if done.status:
+                return zfs.failure(argv, done.status, done.err, shell.host, step.target)
+        return None
+
+    def _features(self, work: Work, step: Step) -> Features:
+        return work.features_here if step.side == HERE else work.features_there
+
+    def _fail(self, work: Work, error: ZrepError) -> None:
+        """End a plan, and take back what is pointless without the step that failed.
+
+        Where the link broke nothing is known for sure, so nothing is taken back: the next run sees what arrived.
+        """
+        work.error = error
+        if isinstance(error, (LinkLost, Unreachable)):
+            return
+        for step in reversed(work.undo):
+            failed = self._run(work, step.commands((), self._features(work, step)), step)
+            if failed is not None:
+                error.left = f"{error.left}; could not {step.describe()} afterwards ({failed.message})".strip("; ")
+                return
+            work.done.append(step)
+        undone = [step.describe() for step in reversed(work.undo)]
+        if not error.left:
+            error.left = "afterwards did {}".format(" and ".join(undone)) if undone else ""
+
+
+def _together(ready: list[Work]) -> list[Work]:
+    """The plans that go on with the next command."""
+    first = min(ready, key=lambda work: t.cast(Step, work.next).phase)
+    group = first.group()
+    return [work for work in ready if work.group() == group]
+
+
+def _common(work: Work) -> Features:
+    """What both ends of a stream can do."""
+    return Features(work.features_here.properties & work.features_there.properties)

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may work on a pair.
+
+Our own lock is the kernel's (flock(2) on a file in the run directory): death releases it, whatever killed us. The
+programs of a running stream inherit it, so it lives as long as they do. The script's lock is two properties with a
+process number; it is always respected while that process lives.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+import typing as t
+
+from .errors import Busy
+from .model import Side
+
+
+class Lock:
+    """The lock on one filesystem of this host under one tag. Raises Busy if somebody else has it."""
+
+    def __init__(self, rundir: str, tag: str, filesystem: str, host: str) -> None:
+        path = os.path.join(rundir, "lock-{}-{}".format(tag, filesystem.replace("/", "%")))
+        self.filesystem = filesystem
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = self._read().get("pid")
+            os.close(self.descriptor)
+            raise Busy(
+                "another process{} works on it".format(f" ({holder})" if holder else ""),
+                host=host,
+                dataset=filesystem,
+                left="nothing was changed",
+                hint="try again when it is done",
+            ) from None
+        self._finished = self._read().get("finished", 0)
+        self._write({"pid": os.getpid()})
+
+    def used_since(self, moment: int) -> bool:
+        """Whether somebody finished work under this lock after a moment of the monotonic clock, in nanoseconds."""
+        return isinstance(self._finished, int) and self._finished >= moment
+
+    def release(self) -> None:
+        self._write({"finished": time.monotonic_ns()})
+        os.close(self.descriptor)
+
+    def _read(self) -> dict[str, t.Any]:
+        try:
+            found = json.loads(os.pread(self.descriptor, 4096, 0) or b"{}")
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _write(self, content: dict[str, t.Any]) -> None:
+        data = json.dumps(content).encode()
+        os.ftruncate(self.descriptor, 0)
+        os.pwrite(self.descriptor, data, 0)
+
+
+def check_script_lock(side: Side) -> None:
+    """Raise Busy while a process of the script holds its lock on this side, which must be on this host."""
+    pid = side.lock_pid
+    if pid is not None and pid != os.getpid() and _lives_since(pid, side.lock_time):
+        raise Busy(
+            f"process {pid} holds the lock property {side.tag}:lock-pid",
+            host=side.host,
+            dataset=side.filesystem,
+            left="nothing was changed",
+            hint="try again when it is done",
+        )
+
+
+def lock_time(now: int) -> str:
+    """A time as the script writes it: local time, without separators."""
+    return time.strftime("%Y%m%d%H%M%S", time.localtime(now))
+
+
+def _lives_since(pid: int, since: str | None) -> bool:
+    """Whether a process lives that is old enough to be the one that took a lock at that time."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        pass  # It lives and belongs to another user.
+    except (OSError, OverflowError):
+        return False
+    try:
+        taken = time.mktime(time.strptime(since or "", "%Y%m%d%H%M%S"))
+        started = _start_time(pid)
+    except (ValueError, OSError, IndexError, OverflowError):
+        return True
+    # A process number that was given out again, after a crash or a reboot, belongs to a younger process.
+    return started <= taken + 2
+
+
+def _start_time(pid: int) -> float:
+    """When a process began, in epoch seconds (proc(5): field 22 of stat, in clock ticks since boot)."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        ticks = int(file.read().rpartition(")")[2].split()[19])
+    with open("/proc/stat", encoding="utf-8") as file:
+        boot = next(int(line.split()[1]) for line in file if line.startswith("btime "))
+    return boot + ticks / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,335 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was observed: datasets, snapshots, the two sides of a pair. Pure and frozen.
+
+A planner works on these values only. Identity of snapshots is the GUID, their order is createtxg; a name tells a
+person what a snapshot is and decides nothing. Only properties of source *local* make roles, locks and marks: with
+recursive streams a replica holds ``master=yes`` as *received* and is no master.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import names
+from .errors import BadInput, BadProperty
+
+LOCAL = "local"
+RECEIVED = "received"
+
+CONFIGURATION = ("src-fs", "src-host", "dest-fs", "dest-host", "savecount")
+"""The properties that register a pair, in the order in which the script writes them."""
+USER_PROPERTIES = (*CONFIGURATION, "master", "lock-pid", "lock-time", "lastsent", "lastsenttime", "sent")
+
+
+class Property(t.NamedTuple):
+    """The value of one property and where it comes from: local, received, inherited, default or none."""
+
+    value: str
+    source: str
+
+
+class Endpoint(t.NamedTuple):
+    """A dataset on a host."""
+
+    host: str
+    filesystem: str
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.filesystem}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """One snapshot. Times are epoch seconds, sizes are bytes; ``None`` means that ZFS could not tell.
+
+    :param sent: when the receiver confirmed it, None if it did not.
+    :param written: bytes written between the snapshot before and this one.
+    :param holds: how many holds keep it from being destroyed.
+    :param bad_mark: what stands in place of the time of ``sent`` if that is nonsense.
+    """
+
+    dataset: str
+    short: str
+    guid: int
+    createtxg: int
+    creation: int
+    sent: int | None = None
+    written: int | None = None
+    holds: int = 0
+    bad_mark: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}@{self.short}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A filesystem or volume with its snapshots, oldest first, as one host showed it."""
+
+    name: str
+    type: str
+    guid: int
+    properties: t.Mapping[str, Property]
+    snapshots: tuple[Snapshot, ...] = ()
+
+    def value(self, name: str) -> str | None:
+        """The value of a property whatever its source, None if it is not set or not known here."""
+        found = self.properties.get(name)
+        return None if found is None or found.value == "-" else found.value
+
+    def number(self, name: str) -> int | None:
+        """The value of a numeric property in bytes or as a plain number, None if ZFS could not tell."""
+        text = self.value(name)
+        return int(text) if text is not None and text.isdigit() else None
+
+    def source(self, name: str) -> str:
+        found = self.properties.get(name)
+        return found.source if found else "none"
+
+    def local(self, name: str) -> str | None:
+        """The value of a property if it was set here."""
+        return self.value(name) if self.source(name) == LOCAL else None
+
+    @property
+    def written(self) -> int | None:
+        """Bytes written since the newest snapshot; None if there is none or ZFS cannot tell.
+
+        Versions before the property ``written`` have the same number under the hidden name ``unique``.
+        """
+        if not self.snapshots:
+            return None
+        found = self.number("written")
+        return self.number("unique") if found is None else found
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """One dataset seen as one side of a pair with this tag.
+
+    :param host: how people call the host.
+    :param identity: the short name under which the host records itself in properties.
+    """
+
+    host: str
+    identity: str
+    tag: str
+    dataset: Dataset
+
+    @property
+    def filesystem(self) -> str:
+        return self.dataset.name
+
+    def _own(self, name: str) -> str | None:
+        """One of our properties, unless it is merely inherited: children of a pair are no pairs."""
+        full = names.property_name(self.tag, name)
+        return self.dataset.value(full) if self.dataset.source(full) in (LOCAL, RECEIVED) else None
+
+    @property
+    def registered(self) -> bool:
+        return self._own("dest-fs") is not None
+
+    @property
+    def is_master(self) -> bool:
+        return self.dataset.local(names.property_name(self.tag, "master")) == "yes"
+
+    @property
+    def role(self) -> str:
+        if self.is_master:
+            return "master"
+        return "replica" if self.registered else "none"
+
+    @property
+    def source(self) -> Endpoint:
+        """The master of the pair as this side records it; raises BadProperty if that is nonsense."""
+        return self._endpoint("src-host", "src-fs")
+
+    @property
+    def destination(self) -> Endpoint:
+        """The replica of the pair as this side records it; raises BadProperty if that is nonsense."""
+        return self._endpoint("dest-host", "dest-fs")
+
+    @property
+    def is_source(self) -> bool:
+        """Whether the recorded master is this very dataset, which is so on a master and while a pair is being made."""
+        return self.registered and self.source == Endpoint(self.identity, self.filesystem)
+
+    @property
+    def peer(self) -> Endpoint:
+        """The other side."""
+        return self.destination if self.is_master or self.is_source else self.source
+
+    def _endpoint(self, host: str, filesystem: str) -> Endpoint:
+        return Endpoint(self._checked(host, names.check_host), self._checked(filesystem, names.check_dataset))
+
+    def _checked(self, name: str, check: t.Callable[[str, str], str]) -> str:
+        full = names.property_name(self.tag, name)
+        value = self._own(name) or ""
+        try:
+            return check(value, full)
+        except BadInput as error:
+            raise self.bad_property(name, value, error.message) from None
+
+    @property
+    def savecount(self) -> int:
+        """How many snapshots this side keeps; raises BadProperty if the property is nonsense.
+
+        Inherited values count, as they do for the script.
+        """
+        value = self.dataset.value(names.property_name(self.tag, "savecount")) or ""
+        try:
+            return names.check_savecount(value)
+        except BadInput as error:
+            raise self.bad_property("savecount", value, error.message) from None
+
+    def check_marks(self) -> None:
+        """Raise BadProperty if the mark of a snapshot is nonsense: the newest that was sent cannot be told then."""
+        for found in self.snapshots:
+            if found.bad_mark is not None:
+                error = self.bad_property("sent", found.bad_mark, "it is no time in epoch seconds")
+                error.dataset = found.name
+                error.hint = f"take it away with: zfs inherit {self.tag}:sent {found.name}"
+                raise error
+
+    def bad_property(self, name: str, value: str, why: str) -> BadProperty:
+        full = names.property_name(self.tag, name)
+        shown = value if len(value) <= 60 else value[:57] + "..."
+        return BadProperty(
+            f"property {full} holds {shown!r}: {why}",
+            host=self.host,
+            dataset=self.filesystem,
+            left="nothing was changed",
+            hint=f"put it right there with: zfs set {full}=VALUE {self.filesystem}",
+        )
+
+    @property
+    def lock_pid(self) -> int | None:
+        """The process that holds the script's lock on this dataset, alive or not."""
+        value = self.dataset.local(names.property_name(self.tag, "lock-pid"))
+        return int(value) if value is not None and value.isdigit() else None
+
+    @property
+    def lock_time(self) -> str | None:
+        return self.dataset.local(names.property_name(self.tag, "lock-time"))
+
+    @property
+    def readonly(self) -> bool:
+        return self.dataset.value("readonly") == "on"
+
+    @property
+    def mounted(self) -> bool:
+        return self.dataset.value("mounted") == "yes"
+
+    @property
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """All snapshots of the dataset, whoever made them, oldest first."""
+        return self.dataset.snapshots
+
+    @property
+    def own_snapshots(self) -> tuple[Snapshot, ...]:
+        """The snapshots of this tag, sent or not, oldest first."""
+        return tuple(found for found in self.snapshots if names.parse_snapshot(self.tag, found.short))
+
+    @property
+    def last_sent(self) -> Snapshot | None:
+        """The newest snapshot that the receiver confirmed."""
+        marked = [found for found in self.snapshots if found.sent is not None]
+        return marked[-1] if marked else None
+
+    @property
+    def next_short(self) -> str:
+        """The short name of the snapshot that would be made next."""
+        return names.snapshot_name(self.tag, names.next_serial(self.tag, (found.short for found in self.snapshots)))
+
+    def by_guid(self, guid: int) -> Snapshot | None:
+        return next((found for found in self.snapshots if found.guid == guid), None)
+
+    def by_short(self, short: str) -> Snapshot | None:
+        return next((found for found in self.snapshots if found.short == short), None)
+
+    def after(self, snapshot: Snapshot) -> tuple[Snapshot, ...]:
+        """The snapshots newer than one of this side."""
+        return tuple(found for found in self.snapshots if found.createtxg > snapshot.createtxg)
+
+
+@dataclasses.dataclass(frozen=True)
+class Common:
+    """The newest snapshot that both sides hold, as each of them shows it."""
+
+    here: Snapshot
+    there: Snapshot
+
+
+def newest_common(here: Side, there: Side) -> Common | None:
+    """The newest snapshot with the same GUID on both sides, in the order of ``here``."""
+    by_guid = {found.guid: found for found in there.snapshots}
+    for found in reversed(here.snapshots):
+        if found.guid in by_guid:
+            return Common(found, by_guid[found.guid])
+    return None
+
+
+def unsent_bytes(side: Side, base: Snapshot | None) -> int | None:
+    """Bytes written since a snapshot of this side, None if ZFS cannot tell.
+
+    The property ``written`` counts from the snapshot before; the sum over all that came later is what a sync moves.
+    """
+    if base is None:
+        return None
+    parts = [found.written for found in side.after(base)] + [side.dataset.written]
+    return None if any(part is None for part in parts) else sum(part for part in parts if part is not None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """What a host's zfs can do, as its own answers showed.
+
+    :param properties: the optional native properties that it knows.
+    """
+
+    properties: frozenset[str] = frozenset()
+
+    @property
+    def modern(self) -> bool:
+        """OpenZFS from 0.7 on (2017): many snapshots, properties or destroyed snapshots in one command, ``receive -o``.
+
+        All of these came to OpenZFS before the property ``receive_resume_token`` or together with it.
+        """
+        return "receive_resume_token" in self.properties
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """All that a planner is told about a pair.
+
+    :param identity: the name under which this host records itself.
+    :param here: the dataset on this host, None if it does not exist.
+    :param peer_host: the other host as recorded or as asked for.
+    :param peer_filesystem: the dataset there, by name.
+    :param there: the dataset there, None if it does not exist.
+    :param there_parent: the dataset above it, asked for where something may have to be created.
+    :param asked: whether the peer was asked; if not, ``there`` says nothing.
+    """
+
+    tag: str
+    identity: str
+    filesystem: str
+    here: Dataset | None
+    peer_host: str = ""
+    peer_filesystem: str = ""
+    there: Dataset | None = None
+    there_parent: Dataset | None = None
+    asked: bool = False
+    features_here: Features = Features()
+    features_there: Features = Features()
+
+    @property
+    def side_here(self) -> Side | None:
+        return None if self.here is None else Side(self.identity, self.identity, self.tag, self.here)
+
+    @property
+    def side_there(self) -> Side | None:
+        return None if self.there is None else Side(self.peer_host, "", self.tag, self.there)

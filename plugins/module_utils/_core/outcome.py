@@ -1,0 +1,107 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What became of the pairs that a run was asked about, and how runs with peers get there."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import report
+from .errors import ZrepError
+from .execute import Work
+from .model import Observed
+from .plan import Plan
+from .session import Session, by_peer
+
+Planner = t.Callable[[Observed], Plan]
+
+
+class Refused(t.NamedTuple):
+    """A pair about which nothing was done, and why."""
+
+    seen: Observed
+    error: ZrepError
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What became of each filesystem that was asked for.
+
+    :param done: pairs that were worked on, or would be, with what happened.
+    :param refused: pairs for which nothing was done, with the reason.
+    :param notes: remarks for people.
+    """
+
+    now: int
+    done: list[tuple[Observed, Work]] = dataclasses.field(default_factory=list)
+    refused: list[Refused] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def errors(self) -> list[Refused]:
+        failed = [Refused(seen, work.error) for seen, work in self.done if work.error is not None]
+        return self.refused + failed
+
+    def result(self, dry: bool) -> dict[str, t.Any]:
+        """The outcome as a module returns it."""
+        actions, differences, pairs, warnings = [], [], [], []
+        for seen, work in self.done:
+            steps = work.plan.steps if dry else work.done
+            actions += [report.action(step, seen) for step in steps]
+            warnings += list(work.plan.warnings) + work.warnings
+            if work.error is None:
+                differences += report.difference(seen, work.plan.before, work.plan.after)
+                pairs.append(report.pair_facts(seen, self.now, work.plan.after))
+        pairs += [
+            report.pair_facts(refused.seen, self.now) for refused in self.refused if refused.seen.here is not None
+        ]
+        return {
+            "changed": bool(actions),
+            "actions": actions,
+            "pairs": pairs,
+            "diff": differences,
+            "notes": self.notes,
+            "warnings": warnings,
+            "failed_filesystems": [
+                dict(refused.error.facts(), filesystem=refused.seen.filesystem, text=str(refused.error))
+                for refused in self.errors
+            ],
+        }
+
+
+def plan_pairs(
+    session: Session,
+    pairs: t.Iterable[Observed],
+    planner: Planner,
+    outcome: Outcome,
+    parents: bool = False,
+    more: t.Sequence[str] = (),
+) -> list[tuple[Observed, Plan]]:
+    """Ask each peer once and plan; what stands against a pair lands among the refused."""
+    plans: list[tuple[Observed, Plan]] = []
+    for group in by_peer(pairs):
+        try:
+            seen_there = session.look_there(group, parents, more)
+        except ZrepError as error:
+            outcome.refused += [Refused(seen, error) for seen in group]
+            continue
+        for seen in seen_there:
+            try:
+                plans.append((seen, planner(seen)))
+            except ZrepError as error:
+                outcome.refused.append(Refused(seen, error))
+    return plans
+
+
+def carry_out_one(
+    session: Session, seen: Observed, planner: Planner, parents: bool = False, more: t.Sequence[str] = ()
+) -> Outcome:
+    """Plan and carry out one pair; an error is raised, not reported."""
+    outcome = Outcome(session.now)
+    plans = plan_pairs(session, [seen], planner, outcome, parents, more)
+    if outcome.refused:
+        raise outcome.refused[0].error
+    outcome.done = list(zip([pair for pair, dummy in plans], session.carry_out(plans)))
+    return outcome

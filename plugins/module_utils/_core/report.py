@@ -1,0 +1,143 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people and programs are told: actions, the pair as it stands, the difference between before and after. Pure.
+
+Times are epoch seconds and ISO 8601 in UTC, sizes are bytes, unknown values are None.
+"""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from .errors import ZrepError
+from .model import Dataset, Observed, Side, newest_common, unsent_bytes
+from .plan import HERE, State, Step
+
+
+def action(step: Step, seen: Observed) -> dict[str, str]:
+    """One step as it was or would be done."""
+    return {
+        "host": seen.identity if step.side == HERE else seen.peer_host,
+        "action": step.action,
+        "target": step.target,
+        "what": step.describe(),
+        "why": step.why,
+    }
+
+
+def pair_facts(seen: Observed, now: int, state: State | None = None) -> dict[str, t.Any]:
+    """The pair as this host sees it, observed or predicted."""
+    here = seen.here if state is None else state.here
+    if here is None:
+        return {"filesystem": seen.filesystem, "tag": seen.tag, "role": "none"}
+    side = Side(seen.identity, seen.identity, seen.tag, here)
+    facts = dict({"filesystem": seen.filesystem, "host": seen.identity, "tag": seen.tag}, **side_facts(side, now))
+    facts.update(_peer_name(side, seen))
+    return facts
+
+
+def _peer_name(side: Side, seen: Observed) -> dict[str, t.Any]:
+    try:
+        peer = side.peer if side.registered else None
+    except ZrepError:
+        peer = None
+    return {
+        "peer_host": peer.host if peer else seen.peer_host or None,
+        "peer_filesystem": peer.filesystem if peer else seen.peer_filesystem or None,
+    }
+
+
+def side_facts(side: Side, now: int) -> dict[str, t.Any]:
+    """One side by itself."""
+    last = side.last_sent
+    sent = last.sent if last else None
+    try:
+        savecount: int | None = side.savecount if side.registered else None
+    except ZrepError:
+        savecount = None
+    return {
+        "role": side.role,
+        "savecount": savecount,
+        "readonly": side.readonly,
+        "mounted": side.mounted,
+        "last_snapshot": last.short if last else None,
+        "last_sync": sent,
+        "last_sync_iso": iso(sent),
+        "lag_seconds": None if sent is None else max(now - sent, 0),
+        "unsent_bytes": unsent_bytes(side, last) if side.is_master else None,
+        "unsent_snapshots": [found.short for found in side.after(last)] if last and side.is_master else [],
+        "snapshots": [
+            {
+                "name": found.short,
+                # A snapshot that was only just made, or would be, was not looked at: that would cost another command.
+                "guid": str(found.guid) if found.guid > 0 else None,
+                "created": found.creation if found.guid > 0 else None,
+                "sent": found.sent,
+                "held": bool(found.holds),
+            }
+            for found in side.own_snapshots
+        ],
+    }
+
+
+def peer_facts(seen: Observed, now: int) -> dict[str, t.Any]:
+    """The other side as the peer showed it, and what both have in common."""
+    here, there = seen.side_here, seen.side_there
+    if there is None:
+        return {"exists": False}
+    facts = dict({"exists": True}, **side_facts(there, now))
+    common = newest_common(here, there) if here else None
+    facts["common_snapshot"] = (
+        None
+        if common is None or here is None
+        else {
+            "name": common.here.short,
+            "peer_name": common.there.short,
+            "guid": str(common.here.guid),
+            "created": common.here.creation,
+            "created_iso": iso(common.here.creation),
+            "later_here": [found.short for found in here.after(common.here)],
+            "later_there": [found.short for found in there.after(common.there)],
+            "bytes_since_here": unsent_bytes(here, common.here),
+            "bytes_since_there": unsent_bytes(there, common.there),
+        }
+    )
+    return facts
+
+
+def iso(moment: int | None) -> str | None:
+    """A time in epoch seconds as ISO 8601 in UTC."""
+    if moment is None:
+        return None
+    return datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def difference(seen: Observed, before: State, after: State) -> list[dict[str, t.Any]]:
+    """The two sides before and after, in the form of Ansible's diff mode; without what changes by itself, such as times."""
+    found = []
+    for host, filesystem, old, new in (
+        (seen.identity, seen.filesystem, before.here, after.here),
+        (seen.peer_host, seen.peer_filesystem, before.there, after.there),
+    ):
+        first, second = _shown(old, seen.tag), _shown(new, seen.tag)
+        if first != second:
+            header = f"{host}:{filesystem}"
+            found.append({"before_header": header, "after_header": header, "before": first, "after": second})
+    return found
+
+
+def _shown(dataset: Dataset | None, tag: str) -> dict[str, t.Any]:
+    if dataset is None:
+        return {}
+    ours = {
+        name: found.value
+        for name, found in sorted(dataset.properties.items())
+        if name.startswith(tag + ":") and found.source in ("local", "received") and found.value != "-"
+    }
+    return dict(
+        ours,
+        readonly=dataset.value("readonly") or "off",
+        snapshots=[found.short + (" sent" if found.sent is not None else "") for found in dataset.snapshots],
+    )

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verbs: make, adopt or mend a pair; take one apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import names
+from .errors import ZrepError
+from .locks import check_script_lock
+from .model import Endpoint, Side
+from .outcome import Outcome, carry_out_one
+from .pairing import PairGoal, plan_absent, plan_present
+from .session import Session, require, with_recorded_peer
+from .settings import Settings
+
+
+def pair_present(
+    settings: Settings, filesystem: str, peer: Endpoint, options: t.Mapping[str, t.Any], dry: bool = False
+) -> Outcome:
+    """Make, adopt or mend a pair. ``options`` are the fields of PairGoal but for peer and time. Raises what stands against it."""
+    names.check_dataset(filesystem)
+    names.check_host(peer.host)
+    names.check_dataset(peer.filesystem, "peer_filesystem")
+    with Session(settings, dry) as session:
+        goal = PairGoal(peer, session.now, **options)
+        session.lock(filesystem)
+        seen = dataclasses.replace(
+            require(session.look_here([filesystem])[filesystem]), peer_host=peer.host, peer_filesystem=peer.filesystem
+        )
+        check_script_lock(t.cast(Side, seen.side_here))
+        more = [name for name in list(goal.create_properties) + list(goal.peer_properties) if ":" not in name]
+        return carry_out_one(session, seen, lambda pair: plan_present(pair, goal, settings), parents=True, more=more)
+
+
+def pair_absent(settings: Settings, filesystem: str, force: bool, local_only: bool, dry: bool = False) -> Outcome:
+    """Take a pair apart and leave the data. Raises what stands against it.
+
+    :param force: destroy the pair's snapshots too.
+    :param local_only: leave the other side alone.
+    """
+    names.check_dataset(filesystem)
+    with Session(settings, dry) as session:
+        session.lock(filesystem)
+        seen = session.look_here([filesystem])[filesystem]
+        side = seen.side_here
+        if side is not None:
+            check_script_lock(side)
+        if side is None or not side.registered or local_only:
+            plan = plan_absent(seen, force)
+            return Outcome(session.now, list(zip([seen], session.carry_out([(seen, plan)]))))
+        try:
+            seen = with_recorded_peer(seen)
+            return carry_out_one(session, seen, lambda pair: plan_absent(pair, force))
+        except ZrepError as error:
+            if not error.hint.startswith("local_only"):
+                error.hint = f"local_only=true removes this half alone. {error.hint}".strip()
+            raise

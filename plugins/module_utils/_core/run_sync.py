@@ -1,0 +1,146 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Verb: bring replicas up to date by pushing from this host."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from . import names
+from .errors import BadInput, Busy, ZrepError
+from .execute import Work
+from .locks import check_script_lock
+from .model import Observed
+from .outcome import Outcome, Refused, plan_pairs
+from .plan import Plan
+from .session import Session, masters, registered, require, with_recorded_peer
+from .settings import Settings
+from .syncing import SyncGoal, check_master, is_fresh, plan_rewind, plan_sync
+
+
+def sync(
+    settings: Settings,
+    targets: t.Sequence[str],
+    everything: bool,
+    options: t.Mapping[str, t.Any],
+    skip_busy: int | None = None,
+    dry: bool = False,
+) -> Outcome:
+    """Push. What stands against one filesystem is in the outcome, so that the others go on.
+
+    :param targets: filesystems, or ``FS@SNAP`` to roll a replica back to a snapshot.
+    :param everything: all that this host is master of, instead of targets.
+    :param options: the fields of SyncGoal but for the time.
+    :param skip_busy: seconds since the last sync for which a filesystem that somebody else works on is no error.
+    """
+    wanted = dict(names.split_snapshot(target) for target in targets)
+    if len(wanted) != len(targets):
+        raise BadInput("a filesystem is named twice in {}".format(", ".join(targets)))
+    for filesystem, short in wanted.items():
+        names.check_dataset(filesystem)
+        if short:
+            names.check_snapshot(short)
+    with Session(settings, dry) as session:
+        goal = SyncGoal(session.now, **options)
+        outcome = Outcome(session.now)
+        pairs = _candidates(session, list(wanted), everything, goal, outcome)
+        _report_busy(outcome, goal, skip_busy)
+
+        def planner(seen: Observed) -> Plan:
+            short = wanted.get(seen.filesystem)
+            return plan_rewind(seen, short, goal.force) if short else plan_sync(seen, goal, settings)
+
+        fresh: list[Observed] = []
+        stale: list[Observed] = []
+        for seen in _usable(pairs, outcome):
+            side = seen.side_here
+            done = not wanted.get(seen.filesystem) and side is not None and is_fresh(side, goal)
+            (fresh if done else stale).append(seen)
+        plans = [(seen, plan_sync(seen, goal, settings)) for seen in fresh]
+        plans += plan_pairs(session, stale, planner, outcome)
+        outcome.done = _in_order(zip([seen for seen, dummy in plans], session.carry_out(plans)), pairs)
+        outcome.notes += [f"{seen.filesystem}: {plan.skipped}" for seen, plan in plans if plan.skipped]
+        if everything and not pairs and not outcome.refused:
+            outcome.notes.append(
+                f"no filesystem on {settings.identity} is master of a pair with the tag {settings.tag!r}"
+            )
+        return outcome
+
+
+def _candidates(
+    session: Session, filesystems: list[str], everything: bool, goal: SyncGoal, outcome: Outcome
+) -> list[Observed]:
+    """Lock and look at what is to be synced. Those that are busy land among the refused."""
+    began = time.monotonic_ns()
+    if everything:
+        seen = session.look_here(None)
+        filesystems = [pair.filesystem for pair in masters(registered(seen.values()))]
+        stale = _lock_all(session, filesystems, seen, outcome, began)
+        if goal.only_if_changed:
+            stale = [name for name in filesystems if name not in _busy(outcome)]
+            session.settle(stale)
+        if stale:
+            seen.update(session.look_here(stale))
+    else:
+        refused: dict[str, Busy] = {}
+        for name in filesystems:
+            try:
+                session.lock(name)
+            except Busy as error:
+                refused[name] = error
+        if goal.only_if_changed:
+            session.settle([name for name in filesystems if name not in refused])
+        seen = session.look_here(filesystems)
+        outcome.refused += [Refused(seen[name], error) for name, error in refused.items()]
+    return [seen[name] for name in filesystems if name not in _busy(outcome)]
+
+
+def _lock_all(
+    session: Session, filesystems: list[str], seen: t.Mapping[str, Observed], outcome: Outcome, began: int
+) -> list[str]:
+    """Lock filesystems that were seen already; returns those that somebody worked on in between."""
+    stale = []
+    for name in filesystems:
+        try:
+            lock = session.lock(name)
+        except Busy as error:
+            outcome.refused.append(Refused(seen[name], error))
+        else:
+            if lock is not None and lock.used_since(began):
+                stale.append(name)
+    return stale
+
+
+def _busy(outcome: Outcome) -> set[str]:
+    return {refused.seen.filesystem for refused in outcome.refused if isinstance(refused.error, Busy)}
+
+
+def _usable(pairs: t.Iterable[Observed], outcome: Outcome) -> t.Iterator[Observed]:
+    """Pairs that this host may push, with the name of the peer; the others land among the refused."""
+    for seen in pairs:
+        try:
+            check_script_lock(check_master(require(seen)))
+            yield with_recorded_peer(seen)
+        except ZrepError as error:
+            outcome.refused.append(Refused(seen, error))
+
+
+def _report_busy(outcome: Outcome, goal: SyncGoal, skip_busy: int | None) -> None:
+    """Turn busy filesystems whose last sync is young enough from errors into notes."""
+    for refused in list(outcome.refused):
+        side = refused.seen.side_here
+        last = side.last_sent if side else None
+        if skip_busy is None or not isinstance(refused.error, Busy) or last is None:
+            continue
+        if goal.now - (last.sent or 0) <= skip_busy:
+            outcome.refused.remove(refused)
+            outcome.notes.append(
+                f"{refused.seen.filesystem}: skipped, {refused.error.message}; its last sync is {goal.now - (last.sent or 0)} seconds old"
+            )
+
+
+def _in_order(done: t.Iterable[tuple[Observed, Work]], pairs: t.Sequence[Observed]) -> list[tuple[Observed, Work]]:
+    order = {seen.filesystem: number for number, seen in enumerate(pairs)}
+    return sorted(done, key=lambda pair: order.get(pair[0].filesystem, 0))

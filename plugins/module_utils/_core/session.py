@@ -1,0 +1,202 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run: this host, the peers it talks to, the locks it holds, and what it saw of each pair."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+import typing as t
+
+from . import names, zfs
+from .errors import NotFound
+from .execute import Executor, Work
+from .locks import Lock, lock_time
+from .model import Dataset, Features, Observed, Side
+from .observe import FeatureMemory, look
+from .plan import PEER, Plan
+from .settings import Settings
+from .shell import PeerShell, Shell, peer_shell
+
+
+class Session:
+    """Use as a context manager: it lets go of locks and connections at the end.
+
+    :param dry: only look and plan; take no lock and change nothing.
+    """
+
+    def __init__(self, settings: Settings, dry: bool = False) -> None:
+        self.settings = settings
+        self.dry = dry
+        self.now = int(time.time())
+        self.here = Shell(settings.identity)
+        self.features = Features()
+        self._memory = FeatureMemory(settings.rundir)
+        self._peers: dict[str, Shell] = {}
+        self._locks: dict[str, Lock] = {}
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *dummy: object) -> None:
+        for lock in self._locks.values():
+            lock.release()
+        for peer in self._peers.values():
+            peer.close()
+
+    # Locks
+
+    def lock(self, filesystem: str) -> Lock | None:
+        """Take the lock on a filesystem of this host; raises Busy. A dry session needs none."""
+        if self.dry:
+            return None
+        lock = Lock(self.settings.rundir, self.settings.tag, filesystem, self.settings.identity)
+        self._locks[filesystem] = lock
+        return lock
+
+    def descriptors(self, filesystem: str) -> tuple[int, ...]:
+        """What a stream of this filesystem inherits, so that the lock lives as long as it does."""
+        lock = self._locks.get(filesystem)
+        return (lock.descriptor,) if lock else ()
+
+    # Looking
+
+    def look_here(self, filesystems: t.Sequence[str] | None) -> dict[str, Observed]:
+        """This host's side of pairs, by filesystem; those that do not exist included, with nothing seen."""
+        seen = look(self.here, self.settings.tag, filesystems, self._memory)
+        self.features = seen.features
+        wanted = list(seen.datasets) if filesystems is None else filesystems
+        return {name: self._observed(name, seen.datasets.get(name)) for name in wanted}
+
+    def _observed(self, filesystem: str, dataset: Dataset | None) -> Observed:
+        return Observed(self.settings.tag, self.settings.identity, filesystem, dataset, features_here=self.features)
+
+    def settle(self, filesystems: t.Sequence[str]) -> None:
+        """Make what ZFS says about bytes written exact up to now."""
+        if self.dry or not filesystems:
+            return
+        features = self._memory.recall(self.settings.identity) or Features()
+        self._run(zfs.settle(filesystems, self.settings.tag, features))
+
+    def peer(self, host: str) -> Shell:
+        """The shell on a peer; the connection is made when it is first used."""
+        if host not in self._peers:
+            self._peers[host] = peer_shell(host, self.settings.identity, self.settings.ssh, self.settings.rundir)
+        return self._peers[host]
+
+    def look_there(
+        self, pairs: t.Sequence[Observed], parents: bool = False, more: t.Sequence[str] = ()
+    ) -> list[Observed]:
+        """Complete what was seen of pairs with one host by the other side of each, in one command.
+
+        :param parents: where a dataset does not exist, look at the one above too: it may have to be created.
+        """
+        peer = self.peer(pairs[0].peer_host)
+        seen = look(peer, self.settings.tag, _distinct(pair.peer_filesystem for pair in pairs), self._memory, more)
+        datasets = dict(seen.datasets)
+        above = _distinct(
+            names.parent_of(pair.peer_filesystem) for pair in pairs if pair.peer_filesystem not in datasets
+        )
+        if parents and any(above):
+            datasets.update(look(peer, self.settings.tag, [name for name in above if name], self._memory).datasets)
+        return [_with_peer(pair, datasets, seen.features) for pair in pairs]
+
+    # Doing
+
+    def carry_out(self, plans: t.Sequence[tuple[Observed, Plan]]) -> list[Work]:
+        """Carry out plans, or in a dry session only pretend; what became of each is in its Work."""
+        works = [
+            Work(
+                plan,
+                self.peer(seen.peer_host)
+                if any(step.side == PEER or step.action == "send" for step in plan.steps)
+                else None,
+                seen.features_here,
+                seen.features_there,
+                self.descriptors(seen.filesystem),
+            )
+            for seen, plan in plans
+        ]
+        if self.dry:
+            return works
+        for work in works:
+            if isinstance(work.peer, PeerShell):
+                work.peer.connect()
+        locked = [work.plan.filesystem for work in works if work.plan.steps and self.settings.lock_properties]
+        properties = {"lock-pid": str(os.getpid()), "lock-time": lock_time(self.now)}
+        own = {names.property_name(self.settings.tag, name): value for name, value in properties.items()}
+        try:
+            self._run(zfs.set_properties(own, locked, self.features))
+            Executor(self.here, self.settings.parallel).carry_out(works)
+        finally:
+            self._run(zfs.inherit(own, locked))
+        return works
+
+    def _run(self, commands: t.Iterable[zfs.Argv]) -> None:
+        for argv in commands:
+            done = self.here.run(argv)
+            if done.status:
+                raise zfs.failure(argv, done.status, done.err, self.settings.identity)
+
+
+def _distinct(words: t.Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(words))
+
+
+def _with_peer(pair: Observed, datasets: t.Mapping[str, Dataset], features: Features) -> Observed:
+
+    return dataclasses.replace(
+        pair,
+        there=datasets.get(pair.peer_filesystem),
+        features_there=features,
+        asked=True,
+        there_parent=datasets.get(names.parent_of(pair.peer_filesystem)),
+    )
+
+
+def with_recorded_peer(seen: Observed) -> Observed:
+    """What was seen, with the name of the other side as this one records it; raises BadProperty if that is nonsense."""
+
+    side = seen.side_here
+    if side is None or not side.registered:
+        return seen
+    peer = side.peer
+    return dataclasses.replace(seen, peer_host=peer.host, peer_filesystem=peer.filesystem)
+
+
+def registered(pairs: t.Iterable[Observed]) -> list[Observed]:
+    """Those that are pairs of the tag, not children that inherit from one."""
+    return [seen for seen in pairs if seen.side_here is not None and seen.side_here.registered]
+
+
+def masters(pairs: t.Iterable[Observed]) -> list[Observed]:
+    """Those that this host is to push: local masters that name it as their source.
+
+    As with the script: a dataset that came here with its properties, by a pool that moved or a host that was renamed, is left alone.
+    """
+    found = []
+    for seen in pairs:
+        side = t.cast(Side, seen.side_here)
+        host = side.dataset.value(names.property_name(side.tag, "src-host"))
+        if side.is_master and host == side.identity:
+            found.append(seen)
+    return found
+
+
+def require(seen: Observed) -> Observed:
+    """Raise NotFound for a filesystem of this host that does not exist."""
+    if seen.here is None:
+        raise NotFound(
+            "no such filesystem or volume", host=seen.identity, dataset=seen.filesystem, left="nothing was changed"
+        )
+    return seen
+
+
+def by_peer(pairs: t.Iterable[Observed]) -> list[list[Observed]]:
+    """Pairs grouped by the host at the other end."""
+    groups: dict[str, list[Observed]] = {}
+    for seen in pairs:
+        groups.setdefault(seen.peer_host, []).append(seen)
+    return list(groups.values())

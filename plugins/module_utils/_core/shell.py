@@ -1,0 +1,327 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run programs here or on the peer, the latter through one warm ssh connection a peer.
+
+The only file that starts processes. A program gets a list of words, never a line of shell; for the peer each word is
+quoted once for its login shell. Nothing ever asks for a password or for trust in a host key, and no wait for the
+network is without an end.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+import typing as t
+
+from .errors import NoZfs, Unreachable
+from .names import short_host
+
+CONNECT_SECONDS = 10
+ALIVE_SECONDS = 5
+ALIVE_PROBES = 3
+"""A connection that answers nothing for ALIVE_SECONDS * ALIVE_PROBES is given up (ssh_config(5), ServerAliveInterval)."""
+PERSIST_SECONDS = 30
+"""How long a connection outlives a process that was killed before it could close it (ControlPersist)."""
+
+_SEARCH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
+class Completed(t.NamedTuple):
+    """How a program ended: exit status, what it printed and what it complained about."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Shell:
+    """Programs on this host.
+
+    :param host: how people call the host in messages.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+
+    def command(self, argv: t.Sequence[str], own_connection: bool = False) -> list[str]:
+        """The words to start here so that ``argv`` runs on the shell's host."""
+        return list(argv)
+
+    def run(self, argv: t.Sequence[str]) -> Completed:
+        """Run to its end; raises NoZfs if there is no such program, Unreachable if the host cannot be talked to."""
+        return self._finish(argv, *_communicate(_start(self.command(argv), self.host)))
+
+    def _finish(self, argv: t.Sequence[str], status: int, out: str, err: str) -> Completed:
+        if status == 127:
+            raise NoZfs(
+                f"no program {argv[0]!r} on the PATH of a non-interactive shell",
+                host=self.host,
+                left="nothing was changed",
+                hint="install ZFS there, or put its folder on that PATH",
+            )
+        return Completed(status, out, err)
+
+    def close(self) -> None:
+        """Let go of what was kept open."""
+
+
+class PeerShell(Shell):
+    """Programs on another host, through ssh.
+
+    :param ssh: the ssh command with options of its own, as words; they win over ours.
+    :param rundir: a private directory for the connection's socket.
+    """
+
+    def __init__(self, host: str, ssh: t.Sequence[str], rundir: str) -> None:
+        super().__init__(host)
+        self._ssh = list(ssh)
+        self._socket = os.path.join(rundir, f"ssh-{os.getpid()}-{id(self) & 0xFFFFFFFF:x}")
+        self._open = False
+        self._shared = os.path.basename(self._ssh[0]) == "ssh"
+
+    def _options(self) -> list[str]:
+        if not self._shared:
+            return []
+        settings = {
+            "BatchMode": "yes",
+            "StrictHostKeyChecking": "yes",
+            "ConnectTimeout": CONNECT_SECONDS,
+            "ServerAliveInterval": ALIVE_SECONDS,
+            "ServerAliveCountMax": ALIVE_PROBES,
+        }
+        return ["-x", "-a", "-T"] + [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+
+    def command(self, argv: t.Sequence[str], own_connection: bool = False) -> list[str]:
+        shared = [] if own_connection or not self._shared else ["-S", self._socket]
+        return self._ssh + self._options() + shared + [self.host, " ".join(shlex.quote(word) for word in argv)]
+
+    def connect(self) -> None:
+        """Open the connection that all programs share; raises Unreachable with the reason."""
+        if self._open or not self._shared:
+            return
+        master = ["-M", "-S", self._socket, "-o", f"ControlPersist={PERSIST_SECONDS}", "-f", "-N", self.host]
+        # The connection stays behind in the background with our stderr, so a pipe would never end.
+        with tempfile.TemporaryFile("w+", errors="replace") as complaints:
+            process = _start(self._ssh + self._options() + master, self.host, out=subprocess.DEVNULL, err=complaints)
+            status = _wait(process)
+            complaints.seek(0)
+            if status != 0:
+                raise unreachable(self.host, complaints.read(), self._ssh)
+        self._open = True
+
+    def run(self, argv: t.Sequence[str]) -> Completed:
+        self.connect()
+        status, out, err = _communicate(_start(self.command(argv), self.host))
+        if status == 255 and is_link_failure(err):
+            raise unreachable(self.host, err, self._ssh)
+        return self._finish(argv, status, out, err)
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            _communicate(_start([*self._ssh, "-S", self._socket, "-O", "exit", self.host], self.host))
+
+
+def peer_shell(host: str, identity: str, ssh: t.Sequence[str], rundir: str) -> Shell:
+    """The shell for a peer; a peer that is this very host needs no ssh."""
+    if host == "localhost" or host == identity:
+        return Shell(host)
+    return PeerShell(host, ssh, rundir)
+
+
+class Ended(t.NamedTuple):
+    """How the two ends of a pipeline ended."""
+
+    sender: Completed
+    receiver: Completed
+
+
+class Children:
+    """The programs of streams that run in other threads, so that the main thread can end them when it is told to stop."""
+
+    def __init__(self) -> None:
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._stopping = False
+
+    def add(self, *processes: subprocess.Popen[bytes]) -> None:
+        self._running.extend(processes)
+        if self._stopping:
+            self.stop()
+
+    def remove(self, *processes: subprocess.Popen[bytes]) -> None:
+        self._running = [found for found in self._running if found not in processes]
+
+    def stop(self) -> None:
+        """End them all, and any that would still be started."""
+        self._stopping = True
+        for process in list(self._running):
+            if process.poll() is None:
+                process.kill()
+
+
+def pipeline(
+    sender: t.Sequence[str], receiver: t.Sequence[str], host: str, children: Children, keep: t.Sequence[int] = ()
+) -> Ended:
+    """Connect two programs with a pipe of the kernel and wait for both.
+
+    :param keep: file descriptors that both inherit, so that a lock lives as long as they do.
+    """
+    # Complaints go to files: a program that writes many of them must not wait for us to read.
+    with tempfile.TemporaryFile() as sender_err, tempfile.TemporaryFile() as receiver_err:
+        first = _start(sender, host, err=sender_err, keep=keep)
+        try:
+            second = _start(receiver, host, stdin=first.stdout, out=subprocess.DEVNULL, err=receiver_err, keep=keep)
+        except BaseException:
+            _kill(first)
+            raise
+        finally:
+            if first.stdout is not None:
+                first.stdout.close()
+        children.add(first, second)
+        try:
+            second_status, first_status = second.wait(), first.wait()
+        except BaseException:
+            _kill(first, second)
+            raise
+        finally:
+            children.remove(first, second)
+        return Ended(Completed(first_status, "", _read(sender_err)), Completed(second_status, "", _read(receiver_err)))
+
+
+def is_link_failure(stderr: str) -> bool:
+    """Whether ssh speaks of its connection, not the remote program of its work (both end with 255)."""
+    return any(pattern in stderr for pattern, dummy, dummy in _REASONS)
+
+
+_REASONS = (
+    ("Could not resolve hostname", "its name does not resolve", "check the name, or DNS and /etc/hosts on this host"),
+    ("Connection refused", "nothing listens on its ssh port", "check that sshd runs there, and the port"),
+    (
+        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "its host key is not the one recorded here",
+        "find out why; if the host was rebuilt, record its new key in known_hosts",
+    ),
+    (
+        "Host key verification failed",
+        "its host key is not known here",
+        "record its key in known_hosts of the user who runs this, after checking it",
+    ),
+    (
+        "host key is known",
+        "its host key is not known here",
+        "record its key in known_hosts of the user who runs this, after checking it",
+    ),
+    ("Permission denied", "it does not accept our key", "put this user's public key into its authorized_keys"),
+    (
+        "Too many authentication failures",
+        "it does not accept our key",
+        "put this user's public key into its authorized_keys",
+    ),
+    ("timed out", "it does not answer", "check that it is up and that no firewall drops the connection"),
+    ("Timeout", "it does not answer", "check that it is up and that no firewall drops the connection"),
+    ("not responding", "it stopped answering", "check that it is up and that no firewall drops the connection"),
+    ("No route to host", "there is no route to it", "check the network between the two hosts"),
+    ("Network is unreachable", "there is no route to it", "check the network between the two hosts"),
+    ("Connection closed", "it closed the connection", "look into the log of its sshd"),
+    ("Connection reset", "it closed the connection", "look into the log of its sshd"),
+    ("Connection to", "the connection broke", "check the network between the two hosts"),
+    ("kex_exchange_identification", "it closed the connection", "look into the log of its sshd"),
+    ("mux_client", "the connection broke", "check the network between the two hosts"),
+    ("ControlSocket", "the connection broke", "check the network between the two hosts"),
+    ("Broken pipe", "the connection broke", "check the network between the two hosts"),
+)
+
+
+def unreachable(host: str, stderr: str, ssh: t.Sequence[str]) -> Unreachable:
+    """The error that a complaint of ssh means."""
+    said = " ".join(line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("@"))
+    for pattern, reason, hint in _REASONS:
+        if pattern in stderr:
+            return Unreachable(
+                f"cannot be reached by ssh: {reason} ({said[:300]})",
+                host=host,
+                hint="{}; try: {} {} true".format(hint, " ".join(ssh), host),
+            )
+    return Unreachable(
+        "cannot be reached by ssh: {}".format(said[:300] or "no reason given"),
+        host=host,
+        hint="try: {} {} true".format(" ".join(ssh), host),
+    )
+
+
+def host_name() -> str:
+    """The identity of this host: its node name cut at the first dot."""
+    return short_host(os.uname().nodename)
+
+
+def _environment() -> dict[str, str]:
+    """Ours with messages in the one language that we can read, and with the folders where zfs is kept."""
+    found = dict(os.environ, LC_ALL="C")
+    path = found.get("PATH", "").split(os.pathsep)
+    found["PATH"] = os.pathsep.join([part for part in path if part] + [part for part in _SEARCH if part not in path])
+    return found
+
+
+_Stream = t.Union[int, t.IO[t.Any], None]
+
+
+def _start(
+    argv: t.Sequence[str],
+    host: str,
+    stdin: _Stream = subprocess.DEVNULL,
+    out: _Stream = subprocess.PIPE,
+    err: _Stream = subprocess.PIPE,
+    keep: t.Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    environment = _environment()
+    try:
+        # A stream needs two programs joined by a pipe, which run_command of AnsibleModule cannot do without a shell.
+        return subprocess.Popen(  # pylint: disable=ansible-bad-function
+            list(argv), stdin=stdin, stdout=out, stderr=err, env=environment, pass_fds=tuple(keep)
+        )
+    except FileNotFoundError:
+        raise NoZfs(
+            f"no program {argv[0]!r} on this host",
+            host=host,
+            left="nothing was changed",
+            hint="install it or put its folder on the PATH ({})".format(environment["PATH"]),
+        ) from None
+    except OSError as error:
+        raise NoZfs(f"cannot run {argv[0]!r}: {error.strerror}", host=host, left="nothing was changed") from None
+
+
+def _communicate(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
+    try:
+        out, err = process.communicate()
+    except BaseException:
+        _kill(process)
+        raise
+    return process.returncode, _text(out), _text(err)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    try:
+        return process.wait()
+    except BaseException:
+        _kill(process)
+        raise
+
+
+def _kill(*processes: subprocess.Popen[bytes]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+    for process in processes:
+        process.wait()
+
+
+def _read(file: t.IO[bytes]) -> str:
+    file.seek(0)
+    return _text(file.read())
+
+
+def _text(data: bytes | None) -> str:
+    return (data or b"").decode("utf-8", "replace")

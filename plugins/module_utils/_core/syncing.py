@@ -1,0 +1,347 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pushing: from two observed sides and a goal to the steps of a sync. Pure.
+
+Invariants that the steps keep:
+
+* Nothing changes on either side before the peer was seen to be a replica of this very dataset that can take the stream.
+* The base of a stream is the newest snapshot with the same GUID on both sides, whatever its name or marks.
+* A mark follows the data: first the peer's, then ours. A run that died in between is completed from the GUIDs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import names
+from .errors import Diverged, NoCommonSnapshot, NotFound, NotPaired, PairedElsewhere, PoolFull, SplitBrain, WrongRole
+from .model import Common, Observed, Side, Snapshot, newest_common, unsent_bytes
+from .plan import (
+    HERE,
+    PEER,
+    Destroy,
+    Mark,
+    Plan,
+    RenameSnapshot,
+    Rollback,
+    Send,
+    State,
+    Step,
+    TakeSnapshot,
+    Unmark,
+    predict,
+)
+from .retention import plan_expiry
+from .settings import Settings
+
+# Phases let many filesystems share commands; see execute.py.
+PREPARE, SNAPSHOT, SEND, MARK_THERE, MARK_HERE, EXPIRE = range(6)
+
+
+@dataclasses.dataclass(frozen=True)
+class SyncGoal:
+    """What a sync is to reach.
+
+    :param now: the time of the run in epoch seconds, before anything is sent.
+    :param max_age: a last sync younger than this many seconds is good enough.
+    :param only_if_changed: without anything written since, only move the mark.
+    :param send_only: send the newest snapshot there is instead of taking one.
+    :param force: throw away what the replica has of its own.
+    :param expire: apply the savecounts of both sides afterwards.
+    """
+
+    now: int
+    max_age: int | None = None
+    only_if_changed: bool = False
+    send_only: bool = False
+    force: bool = False
+    expire: bool = True
+
+
+def check_master(seen: Observed) -> Side:
+    """This side of the pair if it may push; raises what stands against it."""
+    here = seen.side_here
+    if here is None:
+        raise NotFound(
+            "no such filesystem or volume", host=seen.identity, dataset=seen.filesystem, left="nothing was changed"
+        )
+    if not here.registered:
+        raise NotPaired(
+            f"is not registered for replication under the tag {seen.tag!r}",
+            host=seen.identity,
+            dataset=seen.filesystem,
+            left="nothing was changed",
+            hint="create the pair with zrep_pair",
+        )
+    if not here.is_master:
+        raise WrongRole(
+            f"is not the master of its pair, {here.source} is",
+            host=seen.identity,
+            dataset=seen.filesystem,
+            left="nothing was changed",
+            hint=f"sync on {here.source.host}",
+        )
+    here.check_marks()
+    if not here.is_source:
+        raise WrongRole(
+            f"says that it is the master, but names {here.source} as the source of the pair",
+            host=seen.identity,
+            dataset=seen.filesystem,
+            left="nothing was changed",
+            hint="if this host goes by another name, give it as src_host; otherwise repair the pair with zrep_pair",
+        )
+    return here
+
+
+def is_fresh(here: Side, goal: SyncGoal) -> bool:
+    """Whether the last sync is young enough, so that the peer need not be asked."""
+    last = here.last_sent
+    return goal.max_age is not None and last is not None and 0 <= goal.now - (last.sent or 0) < goal.max_age
+
+
+def check_replica(here: Side, seen: Observed) -> Side:
+    """The other side if it may receive from this one; raises what stands against it."""
+    there = seen.side_there
+    left = "nothing was changed"
+    if there is None:
+        raise NotFound(
+            "the replica does not exist",
+            host=seen.peer_host,
+            dataset=seen.peer_filesystem,
+            left=left,
+            hint="make it anew, in full, with zrep_pair state=present",
+        )
+    if there.is_master:
+        raise SplitBrain(
+            f"both {here.host}:{here.filesystem} and {there.host}:{there.filesystem} are master of this pair",
+            left=left + " and nothing was sent",
+            hint="find out with zrep_info check_peer=true which side has what, then settle it with zrep_failover",
+        )
+    if there.registered:
+        source = there.source
+        if source.filesystem != here.filesystem or not names.same_host(source.host, here.source.host):
+            raise PairedElsewhere(
+                f"is the replica of {source}, not of {here.source}",
+                host=there.host,
+                dataset=there.filesystem,
+                left=left,
+                hint="give this master a destination of its own, or adopt it with zrep_pair adopt=newest",
+            )
+        if there.destination.filesystem != there.filesystem:
+            raise there.bad_property(
+                "dest-fs", there.destination.filesystem, f"the pair's replica is {there.filesystem}"
+            )
+    there.check_marks()
+    return there
+
+
+def plan_sync(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
+    """The steps that bring the replica up to date; raises what stands against it."""
+    here = check_master(seen)
+    before = State(seen.here, seen.there, unknown=not seen.asked)
+    if is_fresh(here, goal):
+        return Plan(seen.filesystem, before, skipped=f"the last sync is younger than {goal.max_age} seconds")
+    there = check_replica(here, seen)
+    if goal.expire:
+        # A count that is nonsense must be found before the data moves, not by an expiry that fails afterwards.
+        pass
+    common = find_base(here, there, goal.force)
+    steps: list[Step] = list(_complete_record(here, common))
+    if goal.force:
+        steps.append(_roll_replica_back(there, common))
+    state = predict(before, steps)
+    recorded = Side(here.host, here.identity, here.tag, t.cast(t.Any, state.here))
+    base = t.cast(Snapshot, recorded.by_guid(common.here.guid))
+    if is_fresh(recorded, goal):
+        return Plan(seen.filesystem, before, tuple(steps))
+    steps += _transfer(recorded, there, base, goal, settings)
+    warnings: list[str] = []
+    if goal.expire:
+        expiry, warnings = plan_expiry(predict(before, steps), here, there if there.registered else None, EXPIRE)
+        steps += expiry
+    return Plan(seen.filesystem, before, tuple(steps), tuple(warnings))
+
+
+def find_base(here: Side, there: Side, force: bool) -> Common:
+    """The newest common snapshot, which must be the replica's newest unless its own ones may go."""
+    common = newest_common(here, there)
+    if common is None:
+        size = here.dataset.number("referenced") or 0
+        raise NoCommonSnapshot(
+            f"shares no snapshot with {there.host}:{there.filesystem}, so only a new full copy helps; it would move about {size} bytes",
+            host=here.host,
+            dataset=here.filesystem,
+            left="nothing was changed",
+            hint=f"zrep_pair state=present force=true makes it, and moves what {there.host}:{there.filesystem} holds aside",
+        )
+    own = there.after(common.there)
+    # Snapshots that differ in nothing from the base do no harm: a stream from it is accepted behind them.
+    changed = [found for found in own if found.written != 0]
+    if changed and not force:
+        raise Diverged(
+            "has {} of its own since the last common snapshot {}: {}".format(
+                count(len(own), "snapshot"), common.there.short, ", ".join(found.short for found in own)
+            ),
+            host=there.host,
+            dataset=there.filesystem,
+            left="nothing was changed",
+            hint="force=true throws them away; rename or send them elsewhere first if they matter",
+        )
+    if there.dataset.written and not force:
+        raise Diverged(
+            f"was written to since {there.snapshots[-1].short}: {there.dataset.written} bytes",
+            host=there.host,
+            dataset=there.filesystem,
+            left="nothing was changed",
+            hint="force=true throws away what was written there",
+        )
+    return common
+
+
+def _complete_record(here: Side, common: Common) -> t.Iterator[Step]:
+    """Steps that record what arrived in a run that could not record it any more."""
+    name = names.parse_snapshot(here.tag, common.there.short)
+    if name is None or name.unsent:
+        return
+    why = "it arrived in an earlier run that could not record it"
+    target = common.here.name
+    if common.here.short != common.there.short:
+        if not (names.parse_snapshot(here.tag, common.here.short) and here.by_short(common.there.short) is None):
+            return
+        step = RenameSnapshot(HERE, target, why, phase=PREPARE, new_short=common.there.short)
+        target = step.new_name
+        yield step
+    sent = common.there.sent or common.here.sent or common.here.creation
+    if common.there.sent is None:
+        yield Mark(PEER, common.there.name, why, phase=PREPARE, tag=here.tag, sent=sent)
+    if common.here.sent is None:
+        yield Mark(HERE, target, why, phase=PREPARE, tag=here.tag, sent=sent)
+
+
+def _roll_replica_back(there: Side, common: Common) -> Step:
+    return Rollback(
+        PEER,
+        common.there.name,
+        "force was given: what the replica has of its own is thrown away",
+        phase=PREPARE,
+        loses=tuple(found.short for found in there.after(common.there)),
+    )
+
+
+def _transfer(here: Side, there: Side, base: Snapshot, goal: SyncGoal, settings: Settings) -> list[Step]:
+    if goal.send_only:
+        own = here.own_snapshots
+        newest = own[-1] if own else base
+        if newest.createtxg <= base.createtxg:
+            return []
+        return send_steps(here, there, base, newest.name, goal.now, settings)
+    if goal.only_if_changed and unsent_bytes(here, base) == 0 and base.sent is not None and _held(there, base):
+        why = "nothing was written since"
+        return [
+            Mark(
+                PEER,
+                f"{there.filesystem}@{_short_there(there, base)}",
+                why,
+                phase=MARK_THERE,
+                tag=here.tag,
+                sent=goal.now,
+            ),
+            Mark(HERE, base.name, why, phase=MARK_HERE, tag=here.tag, sent=goal.now),
+        ]
+    check_room(here, there, base)
+    target = f"{here.filesystem}@{here.next_short}"
+    why = "a new state to send"
+    undo: Step
+    if settings.rename_unsent:
+        undo = RenameSnapshot(HERE, target, "it could not be sent", new_short=here.next_short + names.UNSENT)
+    else:
+        undo = Destroy(HERE, here.filesystem, "it could not be sent", shorts=(here.next_short,))
+    take = TakeSnapshot(HERE, target, why, phase=SNAPSHOT, undo=undo)
+    return [take, *send_steps(here, there, base, target, goal.now, settings)]
+
+
+def _held(there: Side, base: Snapshot) -> bool:
+    return there.by_guid(base.guid) is not None
+
+
+def _short_there(there: Side, base: Snapshot) -> str:
+    found = there.by_guid(base.guid)
+    return found.short if found else base.short
+
+
+def send_steps(here: Side, there: Side, base: Snapshot, target: str, sent: int, settings: Settings) -> list[Step]:
+    """Send a snapshot from a base and record it on both sides."""
+    _dummy, short = names.split_snapshot(target)
+    arrived = f"{there.filesystem}@{short}"
+    why = f"{there.host}:{there.filesystem} confirmed it"
+    return [
+        Send(
+            HERE,
+            target,
+            f"the replica ends at {base.short}",
+            phase=SEND,
+            base=base.name,
+            destination=there.filesystem,
+            intermediates=settings.intermediates,
+            options=settings.send_options,
+        ),
+        Mark(PEER, arrived, why, phase=MARK_THERE, tag=here.tag, sent=sent),
+        Mark(HERE, target, why, phase=MARK_HERE, tag=here.tag, sent=sent),
+    ]
+
+
+def check_room(here: Side, there: Side, base: Snapshot) -> None:
+    """Refuse a transfer that the receiving pool surely cannot hold."""
+    need, room = unsent_bytes(here, base), there.dataset.number("available")
+    if need is not None and room is not None and need > room:
+        raise PoolFull(
+            f"has {room} bytes free, {need} bytes were written on {here.host}:{here.filesystem} since {base.short}",
+            host=there.host,
+            dataset=there.filesystem,
+            left="nothing was changed",
+            hint="make room there and sync again",
+        )
+
+
+def plan_rewind(seen: Observed, short: str, force: bool) -> Plan:
+    """Roll the replica back to a snapshot, so that the next sync starts from there; the master keeps everything."""
+    here = check_master(seen)
+    there = check_replica(here, seen)
+    wanted = here.by_short(short)
+    held = there.by_guid(wanted.guid) if wanted else None
+    if wanted is None or held is None:
+        host, filesystem = (here.host, here.filesystem) if wanted is None else (there.host, there.filesystem)
+        raise NotFound(
+            "has no snapshot {}{}".format(short, "" if wanted is None else " with the GUID that it has here"),
+            host=host,
+            dataset=filesystem,
+            left="nothing was changed",
+            hint="zrep_info check_peer=true shows which snapshots both sides hold",
+        )
+    own = [found for found in there.after(held) if here.by_guid(found.guid) is None]
+    if own and not force:
+        raise Diverged(
+            "has {} that this side does not have: {}".format(
+                count(len(own), "later snapshot"), ", ".join(found.short for found in own)
+            ),
+            host=there.host,
+            dataset=there.filesystem,
+            left="nothing was changed",
+            hint="force=true throws them away",
+        )
+    why = f"the replica is to stand at {short}"
+    steps: list[Step] = []
+    later = there.after(held)
+    if later:
+        steps.append(Rollback(PEER, held.name, why, loses=tuple(found.short for found in later)))
+    marked = tuple(found.short for found in here.after(wanted) if found.sent is not None)
+    if marked:
+        steps.append(Unmark(HERE, here.filesystem, why, tag=here.tag, shorts=marked))
+    return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps))
+
+
+def count(number: int, what: str) -> str:
+    """A number with its noun."""
+    return "{} {}{}".format(number, what, "" if number == 1 else "s")

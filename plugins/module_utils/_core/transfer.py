@@ -1,0 +1,78 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One stream: zfs send here, ssh, zfs receive there, and what their ends mean together."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import zfs
+from .errors import LinkLost, NoZfs, ZrepError
+from .model import Features
+from .plan import Send
+from .shell import Children, Ended, Shell, is_link_failure, pipeline
+
+
+def run_stream(
+    step: Send,
+    here: Shell,
+    peer: Shell,
+    features: Features,
+    own_connection: bool,
+    keep: t.Sequence[int],
+    children: Children,
+) -> None:
+    """Move one snapshot; returns when both ends said that it went well.
+
+    :param own_connection: give the stream a connection to itself instead of the shared one.
+    :param keep: file descriptors of locks that live as long as the stream.
+    :raises LinkLost: the connection broke; the data may have arrived or not.
+    :raises ZrepError: the stream surely did not arrive, with the reason.
+    """
+    sending, receiving = step.commands((), features)
+    ended = pipeline(here.command(sending), peer.command(receiving, own_connection), here.host, children, keep)
+    error = judge(ended, sending, receiving, here.host, peer.host, step)
+    if error is not None:
+        raise error
+
+
+def judge(ended: Ended, sending: zfs.Argv, receiving: zfs.Argv, here: str, peer: str, step: Send) -> ZrepError | None:
+    """What two exit statuses and two complaints mean, None for success.
+
+    The first cause counts: a receiver that refuses leaves the sender with a broken pipe, a sender that fails leaves the
+    receiver with an incomplete stream.
+    """
+    sender, receiver = ended
+    if sender.status == 0 and receiver.status == 0:
+        return None
+    if receiver.status == 127:
+        return NoZfs(
+            "no program 'zfs' on the PATH of a non-interactive shell",
+            host=peer,
+            hint="install ZFS there, or put its folder on that PATH",
+        )
+    if receiver.status == 255 and is_link_failure(receiver.err):
+        return LinkLost(
+            "the connection to {} broke during the stream: {}".format(peer, " ".join(receiver.err.split())[:200]),
+            argv=receiving,
+            status=255,
+            stderr=receiver.err,
+            host=here,
+            dataset=step.target,
+            hint="run it again: what arrived will be recognised",
+        )
+    if receiver.status < 0:
+        return LinkLost(
+            f"the receiving end was killed by signal {-receiver.status}",
+            argv=receiving,
+            status=receiver.status,
+            stderr=receiver.err,
+            host=here,
+            dataset=step.target,
+            hint="run it again: what arrived will be recognised",
+        )
+    sender_is_cause = sender.status > 0 and "Broken pipe" not in sender.err and sender.err.strip() != ""
+    if receiver.status and not sender_is_cause:
+        return zfs.failure(receiving, receiver.status, receiver.err, peer, step.destination)
+    return zfs.failure(sending, sender.status, sender.err, here, step.target)

@@ -1,0 +1,283 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every zfs command line that we issue, and the reading of all that it prints. Pure.
+
+A function that builds commands returns a list of them: what a modern zfs does in one command an old one may do in
+several. Options are described in zfs(8) and its pages of the same names.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import names
+from .errors import (
+    BadProperty,
+    CommandFailed,
+    Denied,
+    Diverged,
+    Exists,
+    NoCommonSnapshot,
+    NotFound,
+    PoolFull,
+    TransferFailed,
+    ZrepError,
+)
+from .model import LOCAL, USER_PROPERTIES, Dataset, Features, Property, Snapshot
+
+Argv = t.Tuple[str, ...]
+
+ARGUMENT_BYTES = 60000
+"""How many bytes of names go into one command; far below any ARG_MAX, and a remote command is one word of a shell."""
+
+NATIVE = ("type", "guid", "createtxg", "creation", "used", "referenced", "available", "mounted", "readonly", "userrefs")
+OPTIONAL = ("written", "receive_resume_token", "unique")
+"""Native properties that not every version knows; ``unique`` stands in where ``written`` is missing."""
+
+
+# Reading
+
+
+def wanted_properties(tag: str, features: Features | None, more: t.Iterable[str] = ()) -> tuple[str, ...]:
+    """The properties to ask for; without known features all, so that the answer tells what is missing."""
+    if features is None:
+        optional: t.Iterable[str] = OPTIONAL[:2]
+    else:
+        known = [name for name in OPTIONAL if name in features.properties]
+        optional = [name for name in known if name != "unique" or "written" not in known]
+    user = (names.property_name(tag, name) for name in USER_PROPERTIES)
+    wanted = NATIVE + tuple(optional) + tuple(user)
+    return wanted + tuple(name for name in more if name not in wanted)
+
+
+def get(properties: t.Iterable[str], datasets: t.Iterable[str] = ()) -> Argv:
+    """Ask for datasets with their snapshots; without names, for everything on the host."""
+    found = tuple(datasets)
+    depth = ("-r", "-d", "1") if found else ()
+    return ("zfs", "get", "-Hp", *depth, "-o", "name,property,value,source", ",".join(properties), *found)
+
+
+def unknown_property(stderr: str) -> str | None:
+    """The property that this version of zfs does not know, if that is what it complained about."""
+    _head, found, tail = stderr.partition("invalid property '")
+    return tail.partition("'")[0] if found else None
+
+
+def missing_datasets(stderr: str) -> tuple[set[str], list[str]]:
+    """Which datasets do not exist, and the lines that complain about anything else."""
+    missing, other = set(), []
+    for line in stderr.splitlines():
+        if line.startswith("cannot open '") and line.endswith("dataset does not exist"):
+            missing.add(line.split("'")[1])
+        elif line.strip():
+            other.append(line)
+    return missing, other
+
+
+def parse_get(text: str, properties: t.Sequence[str], tag: str, host: str) -> dict[str, Dataset]:
+    """Datasets by name from what ``get`` printed; raises BadProperty if a value breaks the table.
+
+    A user property may hold tabs and newlines, and on a replica its sender wrote it, so a value could pretend to be
+    rows of its own. Such a table cannot have each dataset once with exactly the properties asked for, in order.
+    """
+    plain: dict[str, dict[str, Property]] = {}
+    snapshots: dict[str, list[Snapshot]] = {}
+    for name, values in _blocks(text, properties, host):
+        dataset, short = names.split_snapshot(name)
+        if short:
+            snapshots.setdefault(dataset, []).append(_snapshot(dataset, short, values, tag))
+        else:
+            plain[name] = values
+    found = {}
+    for name, values in plain.items():
+        own = sorted(snapshots.get(name, ()), key=lambda snapshot: snapshot.createtxg)
+        found[name] = Dataset(name, values["type"].value, int(values["guid"].value), values, tuple(own))
+    return found
+
+
+def _blocks(text: str, properties: t.Sequence[str], host: str) -> t.Iterator[tuple[str, dict[str, Property]]]:
+    lines = text.split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    seen = set()
+    for start in range(0, len(lines), len(properties)):
+        rows = [line.split("\t") for line in lines[start : start + len(properties)]]
+        name = rows[0][0]
+        for index, wanted in enumerate(properties):
+            row = rows[index] if index < len(rows) else []
+            if len(row) != 4 or row[0] != name or row[1] != wanted or name in seen:
+                raise _broken_table(name, properties[max(index - 1, 0)], wanted, host)
+        seen.add(name)
+        yield name, {row[1]: Property(row[2], _source(row[3])) for row in rows}
+
+
+def _broken_table(name: str, before: str, wanted: str, host: str) -> BadProperty:
+    suspect = before if ":" in before else wanted
+    return BadProperty(
+        f"property {suspect} (or {wanted}) holds a tab or line break, which no value of ours has",
+        host=host,
+        dataset=name,
+        left="nothing was changed",
+        hint=f"look at it with 'zfs get {suspect} {name}' and put it right with zfs set or zfs inherit",
+    )
+
+
+def _source(text: str) -> str:
+    if text.startswith("inherited"):
+        return "inherited"
+    return "none" if text == "-" else text
+
+
+def _snapshot(dataset: str, short: str, values: t.Mapping[str, Property], tag: str) -> Snapshot:
+    sent = values[names.property_name(tag, "sent")]
+    marked = sent.value if sent.source == LOCAL else None
+    return Snapshot(
+        dataset,
+        short,
+        int(values["guid"].value),
+        int(values["createtxg"].value),
+        int(values["creation"].value),
+        int(marked) if marked is not None and marked.isdigit() else None,
+        _number(values, "written"),
+        _number(values, "userrefs") or 0,
+        None if marked is None or marked.isdigit() else marked,
+    )
+
+
+def _number(values: t.Mapping[str, Property], name: str) -> int | None:
+    found = values.get(name)
+    return int(found.value) if found is not None and found.value.isdigit() else None
+
+
+# Changing
+
+
+def snapshot(targets: t.Sequence[str], features: Features) -> list[Argv]:
+    """Take snapshots; those of one pool in one transaction where zfs can."""
+    if not features.modern:
+        return [("zfs", "snapshot", target) for target in targets]
+    commands: list[Argv] = []
+    for pool in dict.fromkeys(names.pool_of(target) for target in targets):
+        commands += _many(("zfs", "snapshot"), [target for target in targets if names.pool_of(target) == pool])
+    return commands
+
+
+def set_properties(values: t.Mapping[str, str], targets: t.Sequence[str], features: Features) -> list[Argv]:
+    """Set the same properties on all targets."""
+    pairs = [f"{name}={value}" for name, value in values.items()]
+    if features.modern:
+        return _many(("zfs", "set", *tuple(pairs)), targets)
+    return [command for pair in pairs for command in _many(("zfs", "set", pair), targets)]
+
+
+def inherit(properties: t.Iterable[str], targets: t.Sequence[str]) -> list[Argv]:
+    """Take properties off all targets; zfs takes one property a command."""
+    return [command for name in properties for command in _many(("zfs", "inherit", name), targets)]
+
+
+def destroy_snapshots(targets: t.Sequence[str], features: Features) -> list[Argv]:
+    """Destroy snapshots; those of one dataset in one command where zfs can. Never touches a clone or a hold."""
+    if not features.modern:
+        return [("zfs", "destroy", target) for target in targets]
+    commands: list[Argv] = []
+    for dataset in dict.fromkeys(names.split_snapshot(target)[0] for target in targets):
+        shorts = [names.split_snapshot(target)[1] for target in targets if names.split_snapshot(target)[0] == dataset]
+        commands += [("zfs", "destroy", "{}@{}".format(dataset, ",".join(part))) for part in _chunks(shorts)]
+    return commands
+
+
+def rename(old: str, new: str) -> Argv:
+    """Rename a dataset or a snapshot."""
+    return ("zfs", "rename", old, new)
+
+
+def rollback(target: str) -> Argv:
+    """Throw away what is newer than a snapshot, later snapshots included; refuses where a clone hangs on one."""
+    return ("zfs", "rollback", "-r", target)
+
+
+def unmount(dataset: str) -> Argv:
+    return ("zfs", "unmount", dataset)
+
+
+def send(target: str, base: str | None, intermediates: bool, properties: bool, options: t.Iterable[str]) -> Argv:
+    """Stream a snapshot; from a base, with the snapshots between (``-I``) or without (``-i``)."""
+    increment = ("-I" if intermediates else "-i", base) if base else ()
+    return ("zfs", "send") + tuple(options) + (("-p",) if properties else ()) + increment + (target,)
+
+
+def receive(dataset: str, properties: t.Mapping[str, str], exclude: t.Iterable[str]) -> Argv:
+    """Receive a stream without mounting anything and without rolling anything back.
+
+    :param properties: what the dataset gets with it, over what the stream brings.
+    :param exclude: properties that the stream may not bring.
+    """
+    options: list[str] = []
+    for name in exclude:
+        options += ["-x", name]
+    for name, value in properties.items():
+        options += ["-o", f"{name}={value}"]
+    return ("zfs", "receive", "-u", *tuple(options), dataset)
+
+
+def settle(datasets: t.Sequence[str], tag: str, features: Features) -> list[Argv]:
+    """Bring all that was written so far into the numbers that zfs shows; changes nothing.
+
+    They lag behind by a transaction group, some seconds. Versions without ``zpool sync`` commit one for taking away a
+    property that is not there.
+    """
+    if features.modern:
+        return [("zpool", "sync", *tuple(dict.fromkeys(names.pool_of(name) for name in datasets)))]
+    return inherit((names.property_name(tag, "settle"),), datasets)
+
+
+def _many(head: Argv, targets: t.Sequence[str]) -> list[Argv]:
+    return [head + tuple(part) for part in _chunks(targets)]
+
+
+def _chunks(words: t.Sequence[str]) -> t.Iterator[list[str]]:
+    part: list[str] = []
+    size = 0
+    for word in words:
+        if part and size + len(word) > ARGUMENT_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(word)
+        size += len(word) + 1
+    if part:
+        yield part
+
+
+# Failing
+
+_FAILURES: tuple[tuple[str, type[ZrepError]], ...] = (
+    ("permission denied", Denied),
+    ("does not have permission", Denied),
+    ("out of space", PoolFull),
+    ("no space left", PoolFull),
+    ("quota exceeded", PoolFull),
+    ("has been modified", Diverged),
+    ("most recent snapshot of", Diverged),
+    ("does not match incremental source", NoCommonSnapshot),
+    ("already exists", Exists),
+    ("destination '", Exists),
+    ("destination has snapshots", Exists),
+    ("does not exist", NotFound),
+    ("no such pool", NotFound),
+)
+
+
+def failure(argv: Argv, status: int, stderr: str, host: str, dataset: str = "") -> ZrepError:
+    """The error that a failed command means."""
+    said = " ".join(line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("\t"))
+    said = said.partition(" usage: ")[0][:500] or f"no message, exit status {status}"
+    message = "'{}' failed: {}".format(" ".join(argv[:2]), said)
+    lowered = " ".join(stderr.lower().split())
+    for pattern, kind in _FAILURES:
+        if pattern in lowered:
+            if issubclass(kind, CommandFailed):
+                return kind(message, argv=argv, status=status, stderr=stderr, host=host, dataset=dataset)
+            return kind(message, host=host, dataset=dataset)
+    kind = TransferFailed if argv[1] in ("send", "receive") else CommandFailed
+    return kind(message, argv=argv, status=status, stderr=stderr, host=host, dataset=dataset)

@@ -1,0 +1,172 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: zrep_snapshot
+short_description: Take, expire or record snapshots of replicated ZFS filesystems
+version_added: 0.1.0
+author:
+  - zfsops.zrep authors (@zfsops)
+description:
+  - Takes the next snapshot of a pair without sending it, for example while a database is paused for a moment;
+    M(zfsops.zrep.zrep_sync) with O(zfsops.zrep.zrep_sync#module:send_only) sends it.
+  - Destroys snapshots of a pair that its savecounts do not cover.
+  - Records a snapshot as the last one that the replica holds, which completes a replication that was made by hand.
+extends_documentation_fragment:
+  - zfsops.zrep.common
+  - zfsops.zrep.common.attributes
+attributes:
+  idempotent:
+    support: partial
+    details:
+      - O(state=present) without O(snapshot) takes a snapshot on every run, unless O(only_if_changed) finds nothing
+        written.
+options:
+  filesystem:
+    description:
+      - The filesystems, or V(all) for every one of which this host is master under the tag.
+      - With O(state=sent) exactly one.
+    type: list
+    elements: str
+    required: true
+  state:
+    description:
+      - V(present) takes a snapshot. This host must be the master.
+      - V(expired) B(destroys snapshots of the pair) that have had their time, on both sides if this host is the master and on
+        this side if it is the replica. The last one sent, newer ones, the base that both sides share, and snapshots of
+        other tags or tools always stay.
+      - V(sent) records O(snapshot) as the last one sent. Later marks are taken off, and the side that the pair names as its
+        source becomes master if nobody is.
+    type: str
+    choices: [present, expired, sent]
+    default: present
+  snapshot:
+    description:
+      - The name of a snapshot, the part after the C(@). Required with O(state=sent).
+      - With O(state=present) the default is the next in the pair's sequence.
+    type: str
+  only_if_changed:
+    description: With O(state=present), take no snapshot where nothing was written since the pair's newest one.
+    type: bool
+    default: false
+  local_only:
+    description: With O(state=expired) or O(state=sent), leave the other side alone.
+    type: bool
+    default: false
+seealso:
+  - module: zfsops.zrep.zrep_sync
+  - module: zfsops.zrep.zrep_info
+"""
+
+EXAMPLES = r"""
+- name: Take a snapshot while the database is paused
+  zfsops.zrep.zrep_snapshot:
+    filesystem: pool1/prodfs
+  register: taken
+
+- name: Send it afterwards
+  zfsops.zrep.zrep_sync:
+    filesystem: pool1/prodfs
+    send_only: true
+
+- name: Apply the savecounts of both sides now
+  zfsops.zrep.zrep_snapshot:
+    filesystem: all
+    state: expired
+
+- name: Record a snapshot as sent
+  zfsops.zrep.zrep_snapshot:
+    filesystem: pool1/prodfs
+    state: sent
+    snapshot: zrep_000001
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be done in check mode, in order.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - host: host1
+      action: snapshot
+      target: pool1/prodfs@zrep_000001
+      what: snapshot pool1/prodfs@zrep_000001
+      why: as asked for
+snapshots:
+  description: The full names of the snapshots that were taken, or would be.
+  returned: always
+  type: list
+  elements: str
+  sample: [pool1/prodfs@zrep_000001]
+pairs:
+  description: Each pair as it stands now, or would stand, as RV(zfsops.zrep.zrep_pair#module:pair) has it.
+  returned: always
+  type: list
+  elements: dict
+failed_filesystems:
+  description: Which filesystems failed, and why.
+  returned: always
+  type: list
+  elements: dict
+error:
+  description: What is wrong, as data, where the call as a whole could not be carried out.
+  returned: failure
+  type: dict
+notes:
+  description: Remarks for people.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import run_snapshot
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import BadInput
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.module import common_arguments, run, targets
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.settings import Settings
+
+
+def arguments() -> dict:
+    return dict(
+        common_arguments(),
+        filesystem={"type": "list", "elements": "str", "required": True},
+        state={"type": "str", "choices": ["present", "expired", "sent"], "default": "present"},
+        snapshot={"type": "str"},
+        only_if_changed={"type": "bool", "default": False},
+        local_only={"type": "bool", "default": False},
+    )
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=arguments(), required_if=[("state", "sent", ("snapshot",))], supports_check_mode=True
+    )
+    params = module.params
+    dry = module.check_mode
+
+    def work(settings: Settings) -> dict:
+        filesystems, everything = targets(params)
+        if params["state"] == "sent":
+            if len(filesystems) != 1:
+                raise BadInput("state=sent works on exactly one filesystem")
+            outcome = run_snapshot.sent(settings, filesystems[0], params["snapshot"], params["local_only"], dry)
+        elif params["state"] == "expired":
+            outcome = run_snapshot.expire(settings, filesystems, everything, params["local_only"], dry)
+        else:
+            outcome = run_snapshot.take(
+                settings, filesystems, everything, params["snapshot"], params["only_if_changed"], dry
+            )
+        result = outcome.result(dry)
+        result["snapshots"] = [step["target"] for step in result["actions"] if step["action"] == "snapshot"]
+        return result
+
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: zrep_sync
+short_description: Bring the replicas of ZFS filesystems up to date
+version_added: 0.1.0
+author:
+  - zfsops.zrep authors (@zfsops)
+description:
+  - Pushes what was written on filesystems of which this host is master to their replicas.
+  - Nothing changes on either side before the peer was seen to be a replica that can take the stream, so that repeated
+    runs while it is away leave nothing behind.
+  - A run that was killed is completed by the next one, whatever it had reached.
+  - A filesystem that fails does not stop the others; the module fails at the end and names those.
+extends_documentation_fragment:
+  - zfsops.zrep.common
+  - zfsops.zrep.common.sending
+  - zfsops.zrep.common.attributes
+attributes:
+  idempotent:
+    support: partial
+    details:
+      - With O(max_age) a replica that is young enough is left alone. Without it every run takes and sends a snapshot.
+      - With O(only_if_changed) and nothing written, the time of the last sync moves on both sides, which is a change.
+options:
+  filesystem:
+    description:
+      - The filesystems to sync, or V(all) for every one of which this host is master under the tag.
+      - V(FS@SNAP) rolls the replica of V(FS) back to a snapshot that both sides hold. The master keeps everything, and
+        the next sync goes on from there. Later snapshots of the replica are destroyed; those that the master does not
+        hold only with O(force).
+    type: list
+    elements: str
+    required: true
+  direction:
+    description: V(push) is what a master does; V(auto) chooses by the role of this host, which is push on a master.
+    type: str
+    choices: [auto, push]
+    default: auto
+  max_age:
+    description:
+      - A replica whose last sync is younger than this many seconds is up to date, and neither host changes.
+      - The default is to sync always.
+    type: int
+  only_if_changed:
+    description:
+      - Where nothing was written since the last sync, take no snapshot and only move the time of the last sync.
+      - Where ZFS cannot tell whether something was written, it syncs.
+    type: bool
+    default: false
+  skip_busy:
+    description:
+      - A filesystem on which another process works is no error if its last sync is at most this many seconds old; it is
+        skipped with a note, and the others are synced. At least 30.
+    type: int
+  send_only:
+    description: Send the newest snapshot of the pair that there is, as M(zfsops.zrep.zrep_snapshot) takes it, instead of
+      taking one.
+    type: bool
+    default: false
+  force:
+    description:
+      - Roll the replica back to the last common snapshot before sending. B(What was written there since, and snapshots
+        that only the replica has, are destroyed.)
+    type: bool
+    default: false
+  expire:
+    description:
+      - Destroy snapshots of the pair that the savecounts of the two sides do not cover, once the data has arrived.
+      - The environment variable E(ZREP_SKIP_EXPIRE) of the task, if it is set, turns it off.
+    type: bool
+    default: true
+  parallel:
+    description: How many streams run at a time.
+    type: int
+    default: 1
+seealso:
+  - module: zfsops.zrep.zrep_pair
+  - module: zfsops.zrep.zrep_snapshot
+"""
+
+EXAMPLES = r"""
+- name: Sync one filesystem
+  zfsops.zrep.zrep_sync:
+    filesystem: pool1/prodfs
+
+- name: Sync whatever this host is master of, unless that happened in the last five minutes
+  zfsops.zrep.zrep_sync:
+    filesystem: all
+    max_age: 300
+    parallel: 2
+
+- name: From a schedule, where the run before may still be at work
+  zfsops.zrep.zrep_sync:
+    filesystem: all
+    skip_busy: 600
+    only_if_changed: true
+
+- name: Roll the replica back to an earlier snapshot
+  zfsops.zrep.zrep_sync:
+    filesystem: pool1/prodfs@zrep_000000
+
+- name: Go on, and throw away what somebody wrote on the replica
+  zfsops.zrep.zrep_sync:
+    filesystem: pool1/prodfs
+    force: true
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be done in check mode, in order.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - host: host1
+      action: send
+      target: pool1/prodfs@zrep_000001
+      what: send pool1/prodfs@zrep_000001 from zrep_000000 to pool2/prodfs
+      why: the replica ends at zrep_000000
+pairs:
+  description: Each pair as it stands now, or would stand, as RV(zfsops.zrep.zrep_pair#module:pair) has it.
+  returned: always
+  type: list
+  elements: dict
+failed_filesystems:
+  description: Which filesystems failed, and why.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - filesystem: pool1/prodfs
+      code: unreachable
+      host: host2
+      message: 'cannot be reached by ssh: it does not answer'
+      text: 'host2: cannot be reached by ssh: it does not answer.'
+error:
+  description: What is wrong, as data, where the call as a whole could not be carried out.
+  returned: failure
+  type: dict
+notes:
+  description: Remarks for people, such as which filesystems were skipped and why.
+  returned: always
+  type: list
+  elements: str
+  sample: ['pool1/prodfs: the last sync is younger than 300 seconds']
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import run_sync
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import BadInput
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.module import (
+    common_arguments,
+    run,
+    sending_arguments,
+    targets,
+)
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.settings import Settings, check_skip_busy
+
+
+def arguments() -> dict:
+    return dict(
+        common_arguments(),
+        **sending_arguments(),
+        filesystem={"type": "list", "elements": "str", "required": True},
+        direction={"type": "str", "choices": ["auto", "push"], "default": "auto"},
+        max_age={"type": "int"},
+        only_if_changed={"type": "bool", "default": False},
+        skip_busy={"type": "int"},
+        send_only={"type": "bool", "default": False},
+        force={"type": "bool", "default": False},
+        expire={"type": "bool", "default": True},
+        parallel={"type": "int", "default": 1},
+    )
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=arguments(), supports_check_mode=True)
+    params = module.params
+
+    def work(settings: Settings) -> dict:
+        filesystems, everything = targets(params)
+        goal = {name: params[name] for name in ("max_age", "only_if_changed", "send_only", "force", "expire")}
+        goal["expire"] = goal["expire"] and not settings.skip_expire
+        if goal["max_age"] is not None and goal["max_age"] < 0:
+            raise BadInput("max_age {} cannot be used: expected seconds from 0 on".format(goal["max_age"]))
+        outcome = run_sync.sync(
+            settings, filesystems, everything, goal, check_skip_busy(params["skip_busy"]), module.check_mode
+        )
+        return outcome.result(module.check_mode)
+
+    run(module, work)
+
+
+if __name__ == "__main__":
+    main()

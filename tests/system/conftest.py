@@ -1,0 +1,85 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of the system tests: hosts with real ZFS.
+
+Every pytest process (each worker of pytest-xdist too) has a lab of its own, made when first asked for. Where
+none can be made the tests are skipped and say why; with ZFSOPS_LAB_REQUIRED=1 they fail instead.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = str(Path(__file__).resolve().parents[2])
+if PROJECT not in sys.path:
+    sys.path.insert(0, PROJECT)
+
+from tests.lab import Host, HostSpec, Lab, LabError  # noqa: E402
+
+
+class Fresh:
+    """What one test works with: a lab in its first state, and dataset names that no other test uses."""
+
+    def __init__(self, lab: Lab, prefix: str) -> None:
+        self.lab = lab
+        self.prefix = prefix
+
+    def name(self, host: Host, base: str = "fs") -> str:
+        """A dataset name in the host's pool; nothing is made."""
+        return f"{host.pool}/{self.prefix}-{base}"
+
+    def create(self, host: Host, base: str = "fs", **properties: str) -> str:
+        """Make a dataset in the host's pool; its name."""
+        options = [word for key, value in properties.items() for word in ("-o", f"{key}={value}")]
+        dataset = self.name(host, base)
+        host.zfs("create", *options, dataset)
+        return dataset
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """host1 with pool1 and host2 with pool2; root of each may go to the other."""
+    made = Lab()
+    try:
+        made.up()
+        made.add_hosts([HostSpec("host1", "pool1"), HostSpec("host2", "pool2")])
+    except LabError as error:
+        made.down()
+        if os.environ.get("ZFSOPS_LAB_REQUIRED") == "1":
+            raise
+        pytest.skip(f"no lab: {error}")
+    try:
+        yield made
+    finally:
+        made.down()
+
+
+@pytest.fixture
+def fresh(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Fresh]:
+    """The lab in its first state: pools empty, hosts up and connected, no faults. Cleaned again after the
+    test.
+    """
+    prefix = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name.removeprefix("test_")).strip("-")[:40]
+    try:
+        yield Fresh(lab, prefix)
+    finally:
+        lab.reset()
+
+
+@pytest.fixture
+def host1(lab: Lab, fresh: Fresh) -> Host:  # noqa: ARG001 - asked for so that the host is reset afterwards
+    """The first host of the lab, with pool1."""
+    return lab.hosts["host1"]
+
+
+@pytest.fixture
+def host2(lab: Lab, fresh: Fresh) -> Host:  # noqa: ARG001
+    """The second host of the lab, with pool2."""
+    return lab.hosts["host2"]
