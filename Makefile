@@ -1,0 +1,55 @@
+# Each target says what it does in `make help`. The steps of the checks are listed in tests/tools/check.py.
+ENV := tests/tools/env.sh
+CHECK = python=$$($(ENV) python) && exec $$python tests/tools/check.py
+export LC_ALL := C.UTF-8
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format units sanity sanity-oldest system docs build importer clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+		printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+demo: ## two ZFS hosts on this machine get paired, synced and checked (root)
+	@$(ENV) venv demo
+	@ZREP_DEMO_PYTHON=$(CURDIR)/.venv/demo/bin/python PATH="$(CURDIR)/.venv/demo/bin:$$PATH" \
+		ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/build/live" tests/demo/run
+
+test: ## every check but the slow ones (system tests need root)
+	@$(CHECK) test
+
+test-all: ## the slow checks: units on every Python, slow system tests
+	@$(CHECK) slow
+
+lint: ## ruff, mypy, ansible-lint, documentation, changelog
+	@$(CHECK) lint
+
+format: ## let ruff rewrite the Python files
+	@$(ENV) venv lint
+	@.venv/lint/bin/ruff check --fix . ; .venv/lint/bin/ruff format .
+
+units: ## unit tests, at once and without copies: make units ARGS="-k name"
+	@$(ENV) venv test
+	@.venv/test/bin/python -m pytest tests/unit $(ARGS)
+
+sanity: ## ansible-test sanity with the newest ansible-core
+	@$(CHECK) sanity
+
+sanity-oldest: ## ansible-test sanity with the oldest ansible-core
+	@$(CHECK) sanity-oldest
+
+system: ## system tests on lab hosts (root)
+	@$(CHECK) system
+
+docs: ## the documentation of the modules
+	@$(CHECK) docs
+
+build: ## the artefact for Galaxy, in build/dist
+	@$(CHECK) build installed
+
+importer: ## what Galaxy does with an upload
+	@$(CHECK) importer
+
+clean: ## remove all that the other targets made
+	rm -rf build .venv .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What there is to check, and with which environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# A machine of two cores is the measure.
+SLOTS = 2
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    command: str
+    """Shell text; {root}: the checkout, {tree}: the copy, {dist}: the artefact, {minor}: its Python."""
+    venv: str | None = None
+    needs: tuple[str, ...] = ()
+    in_copy: bool = True
+    """Run in a fresh copy of the collection, else in the checkout."""
+    slots: int = 1
+    prepares: bool = False
+    """No check of its own: counted only if it fails."""
+    pytest: bool = False
+    as_root: bool = False
+    private_home: bool = True
+
+    @property
+    def all_needs(self) -> tuple[str, ...]:
+        return self.needs + ((f"venv-{self.venv}",) if self.venv else ())
+
+
+def environment(name: str) -> Step:
+    command = f"{{root}}/tests/tools/env.sh venv {name}"
+    return Step(f"venv-{name}", command, in_copy=False, prepares=True, private_home=False)
+
+
+def ansible_test(name: str, arguments: str, venv: str, **more: bool) -> Step:
+    return Step(name, f"ansible-test {arguments} --color no", venv=venv, **more)
+
+
+def artefact(name: str, command: str, venv: str) -> Step:
+    return Step(name, f"{command} {{dist}}/zfsops-zrep-*.tar.gz", venv=venv, needs=("build",), in_copy=False)
+
+
+def system(name: str, arguments: str) -> Step:
+    """These load the machine and measure time, so they run alone."""
+    command = (
+        "ANSIBLE_COLLECTIONS_PATH={root}/build/live "
+        f"python -m pytest tests/system -n {SLOTS} --dist worksteal {arguments}"
+    )
+    return Step(
+        name,
+        command,
+        venv="test",
+        in_copy=False,
+        slots=SLOTS,
+        pytest=True,
+        as_root=True,
+        private_home=False,
+    )
+
+
+LINT_DOCS = "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --skip-rstcheck ."
+LINT_ANSIBLE = "ANSIBLE_COLLECTIONS_PATH={tree} ansible-lint --offline --profile production"
+
+# They start in this order as far as their needs allow: the long ones first.
+STEPS = (
+    environment("test"),
+    environment("oldest"),
+    environment("lint"),
+    ansible_test("sanity", "sanity --local", venv="test"),
+    ansible_test("sanity-oldest", "sanity --local", venv="oldest"),
+    Step("build", "ansible-galaxy collection build --force --output-path {dist}", venv="test"),
+    artefact("importer", "python tests/tools/importer.py", venv="lint"),
+    artefact("installed", "python tests/tools/installed.py", venv="test"),
+    Step("ansible-lint", LINT_ANSIBLE, venv="lint"),
+    Step("docs", LINT_DOCS, venv="lint"),
+    Step("changelog", "antsibull-changelog lint", venv="lint"),
+    ansible_test("units", "units --local --python {minor}", venv="test", pytest=True),
+    ansible_test("units-oldest", "units --local --python {minor}", venv="oldest", pytest=True),
+    Step("mypy", "mypy", venv="lint", in_copy=False),
+    Step("ruff", "ruff check --output-format concise . && ruff format --check .", venv="lint", in_copy=False),
+    ansible_test("units-all", "units --venv", venv="test", pytest=True),
+    ansible_test("units-all-oldest", "units --venv", venv="oldest", pytest=True),
+    system("system", "-m 'not slow'"),
+    # pytest says 5 when there is no test of that kind.
+    system("system-slow", "-m slow || [ $? = 5 ]"),
+)
+
+LINT = ("ruff", "mypy", "ansible-lint", "docs", "changelog")
+SLOW = ("units-all", "units-all-oldest", "system-slow")
+GROUPS = {
+    "lint": LINT,
+    "test": tuple(step.name for step in STEPS if step.name not in SLOW),
+    "slow": SLOW,
+}
