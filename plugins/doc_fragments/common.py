@@ -87,6 +87,8 @@ attributes:
   action_group:
     description: Options of all modules of the group can be given together with C(module_defaults).
     support: full
+    membership:
+      - zfsops.zrep.zrep
     details:
       - Use C(group/zfsops.zrep.zrep) in C(module_defaults).
 """

@@ -22,7 +22,7 @@ attributes:
     details:
       - This module changes nothing.
   diff_mode:
-    support: not_applicable
+    support: N/A
     details:
       - This module changes nothing.
 options:

@@ -31,11 +31,12 @@ class ZrepError(Exception):
 
     def __str__(self) -> str:
         where = ":".join(part for part in (self.host, self.dataset) if part)
-        text = f"{where}: {self.message}" if where else self.message
-        for more in (self.left, self.hint):
-            if more:
-                text = "{}. {}".format(text.rstrip("."), more[0].upper() + more[1:])
-        return text.rstrip(".") + "."
+        sentences = [f"{where}: {self.message}" if where else self.message]
+        if self.left:
+            sentences.append(self.left[0].upper() + self.left[1:])
+        if self.hint:
+            sentences.append(f"To go on: {self.hint}")
+        return ". ".join(sentence.rstrip(".") for sentence in sentences) + "."
 
     def facts(self) -> dict[str, str]:
         """The error as data, for results that machines read."""

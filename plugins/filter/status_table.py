@@ -1,0 +1,114 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+DOCUMENTATION = r"""
+name: status_table
+short_description: A table of replicated pairs for people
+version_added: 0.1.0
+author:
+  - zfsops.zrep authors (@zfsops)
+description:
+  - Turns what M(zfsops.zrep.zrep_info) returned on several hosts into the lines of a table, one line for each pair,
+    followed by what is wrong and what mends it.
+  - A pair that two hosts tell about is told once, from the side of its master.
+positional: _input
+options:
+  _input:
+    description: The pairs that M(zfsops.zrep.zrep_info) returned on all hosts, in one list.
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Show the pairs of this host
+  ansible.builtin.debug:
+    msg: "{{ zrep.pairs | zfsops.zrep.status_table }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The lines of the table.
+  type: list
+  elements: str
+"""
+
+HEADINGS = ("MASTER", "REPLICA", "TAG", "LAST SYNC", "LAG", "UNSENT", "STATE")
+
+
+def status_table(pairs: t.Any) -> list[str]:
+    """The lines of a table of pairs."""
+    if not isinstance(pairs, (list, tuple)) or not all(isinstance(pair, dict) for pair in pairs):
+        raise AnsibleFilterError("status_table expects a list of pairs as zfsops.zrep.zrep_info returns them")
+    told = _once(pairs)
+    if not told:
+        return ["no pairs"]
+    rows = [HEADINGS] + [_row(pair) for pair in told]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    for pair in told:
+        for problem in pair.get("problems") or ():
+            lines.append("! {0}".format(problem["message"]))
+            if problem.get("hint"):
+                lines.append("    to mend it: {0}".format(problem["hint"]))
+    return lines
+
+
+def _once(pairs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Each pair once: what the master says, or the replica where no master does."""
+    masters = [pair for pair in pairs if pair.get("role") == "master"]
+    covered = {(pair["peer_filesystem"], pair["filesystem"], pair["tag"]) for pair in masters}
+    others = [
+        pair
+        for pair in pairs
+        if pair.get("role") != "master"
+        and (pair["filesystem"], pair.get("peer_filesystem"), pair["tag"]) not in covered
+    ]
+    return sorted(masters + others, key=lambda pair: (str(pair["host"]), str(pair["filesystem"]), str(pair["tag"])))
+
+
+def _row(pair: dict[str, t.Any]) -> tuple[str, ...]:
+    this = "{0}:{1}".format(pair["host"], pair["filesystem"])
+    other = "{0}:{1}".format(pair.get("peer_host") or "?", pair.get("peer_filesystem") or "?")
+    master, replica = (this, other) if pair.get("role") == "master" else (other, this)
+    codes = [problem["code"] for problem in pair.get("problems") or ()]
+    return (
+        master,
+        replica,
+        str(pair["tag"]),
+        pair.get("last_sync_iso") or "never",
+        _seconds(pair.get("lag_seconds")),
+        _bytes(pair.get("unsent_bytes")),
+        ", ".join(dict.fromkeys(codes)) or "ok",
+    )
+
+
+def _seconds(value: int | None) -> str:
+    if value is None:
+        return "-"
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if value >= 2 * size:
+            return "{0} {1}".format(value // size, unit)
+    return "{0} s".format(value)
+
+
+def _bytes(value: int | None) -> str:
+    if value is None:
+        return "-"
+    for unit, size in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if value >= size:
+            return "{0:.1f} {1}".format(value / size, unit)
+    return "{0} B".format(value)
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"status_table": status_table}
