@@ -14,8 +14,8 @@ version_added: 0.1.0
 author:
   - zfsops.zrep authors (@zfsops)
 description:
-  - Picks one host's sides out of C(zrep_pairs), whether it was declared as master or as replica, in groups that one call of
-    a module can handle.
+  - Picks one host's sides out of C(zrep_pairs), whether it was declared as master or as replica, in groups that one
+    call of a module can handle.
 positional: _input
 options:
   _input:
@@ -58,7 +58,7 @@ def sides(pairs: t.Any, host: str, max_lag: int | None = None) -> list[dict[str,
                     key = (pair.get("tag", "zrep"), pair.get("max_lag", max_lag))
                     groups.setdefault(key, []).append(side["filesystem"])
     except (TypeError, KeyError, AttributeError) as error:
-        raise AnsibleFilterError("sides expects pairs as zrep_pairs declares them: {0!r}".format(error)) from error
+        raise AnsibleFilterError(f"sides expects pairs as zrep_pairs declares them: {error!r}") from error
     return [
         {"tag": tag, "max_lag": lag, "filesystems": list(dict.fromkeys(names))} for (tag, lag), names in groups.items()
     ]

@@ -54,9 +54,9 @@ def status_table(pairs: t.Any) -> list[str]:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     for pair in told:
         for problem in pair.get("problems") or ():
-            lines.append("! {0}".format(problem["message"]))
+            lines.append("! {}".format(problem["message"]))
             if problem.get("hint"):
-                lines.append("    to mend it: {0}".format(problem["hint"]))
+                lines.append("    to mend it: {}".format(problem["hint"]))
     return lines
 
 
@@ -74,8 +74,8 @@ def _once(pairs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
 
 
 def _row(pair: dict[str, t.Any]) -> tuple[str, ...]:
-    this = "{0}:{1}".format(pair["host"], pair["filesystem"])
-    other = "{0}:{1}".format(pair.get("peer_host") or "?", pair.get("peer_filesystem") or "?")
+    this = "{}:{}".format(pair["host"], pair["filesystem"])
+    other = "{}:{}".format(pair.get("peer_host") or "?", pair.get("peer_filesystem") or "?")
     master, replica = (this, other) if pair.get("role") == "master" else (other, this)
     codes = [problem["code"] for problem in pair.get("problems") or ()]
     return (
@@ -94,8 +94,8 @@ def _seconds(value: int | None) -> str:
         return "-"
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if value >= 2 * size:
-            return "{0} {1}".format(value // size, unit)
-    return "{0} s".format(value)
+            return f"{value // size} {unit}"
+    return f"{value} s"
 
 
 def _bytes(value: int | None) -> str:
@@ -103,8 +103,8 @@ def _bytes(value: int | None) -> str:
         return "-"
     for unit, size in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if value >= size:
-            return "{0:.1f} {1}".format(value / size, unit)
-    return "{0} B".format(value)
+            return f"{value / size:.1f} {unit}"
+    return f"{value} B"
 
 
 class FilterModule:

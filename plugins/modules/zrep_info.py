@@ -78,7 +78,7 @@ pairs:
     role: {description: "V(master), V(replica), or V(none) for no pair.", type: str, sample: master}
     peer_host: {description: The other host as recorded., type: str, sample: host2}
     peer_filesystem: {description: The dataset there., type: str, sample: pool2/prodfs}
-    savecount: {description: "How many snapshots this side keeps, null if the property is nonsense.", type: int, sample: 5}
+    savecount: {description: "How many snapshots this side keeps, null if that is nonsense.", type: int, sample: 5}
     readonly: {description: Whether the dataset on this host is readonly., type: bool, sample: false}
     mounted: {description: Whether the dataset on this host is mounted., type: bool, sample: true}
     busy: {description: Whether a process of the zrep script holds its lock., type: bool, sample: false}
@@ -86,7 +86,7 @@ pairs:
     last_sync: {description: "When that was taken, in epoch seconds.", type: int, sample: 1795380401}
     last_sync_iso: {description: The same in ISO 8601., type: str, sample: '2026-11-22T20:46:41Z'}
     lag_seconds: {description: Seconds since then., type: int, sample: 12}
-    unsent_bytes: {description: "Bytes written on the master since then, null where ZFS cannot tell.", type: int, sample: 0}
+    unsent_bytes: {description: "Bytes written here since then, null where unknown.", type: int, sample: 0}
     unsent_snapshots: {description: Snapshots on the master since then., type: list, elements: str, sample: []}
     snapshots:
       description: The snapshots of the pair on this host, oldest first.
@@ -101,8 +101,8 @@ pairs:
     peer_reachable: {description: "Whether the peer answered. With O(check_peer).", type: bool, sample: true}
     peer:
       description:
-        - The other side as it showed itself, with the same keys, and RV(ignore:common_snapshot), the newest snapshot that
-          both sides hold. With O(check_peer).
+        - The other side as it showed itself, with the same keys, and RV(ignore:common_snapshot), the newest snapshot
+          that both sides hold. With O(check_peer).
       type: dict
     healthy: {description: Whether nothing is wrong., type: bool, sample: true}
     problems:

@@ -12,8 +12,8 @@ author:
   - zfsops.zrep authors (@zfsops)
 description:
   - Makes a filesystem of this host the master of a pair, with a replica on another host, and sends the first full copy.
-  - Mends and changes a pair that exists, whichever side is master now; an existing pair that was made by the zrep script
-    is such a pair.
+  - Mends and changes a pair that exists, whichever side is master now. A pair that the zrep script made is one like any
+    other.
   - Adopts a replication that was made by other means, without sending everything again.
   - Removes a pair and leaves the data of both sides.
 extends_documentation_fragment:
@@ -39,7 +39,8 @@ options:
     description:
       - V(present) makes sure that the pair exists as described. On a host that is the replica of the pair by now,
         this is checked from there.
-      - V(absent) takes the pair's properties and marks off both sides. Data, snapshots and C(readonly) stay as they are.
+      - V(absent) takes the pair's properties and marks off both sides. Data, snapshots and C(readonly) stay as they
+        are.
     type: str
     choices: [present, absent]
     default: present
@@ -153,7 +154,7 @@ pair:
     last_sync: {description: "When that was taken, in epoch seconds.", type: int, sample: 1795380401}
     last_sync_iso: {description: The same in ISO 8601., type: str, sample: '2026-11-22T20:46:41Z'}
     lag_seconds: {description: Seconds since then., type: int, sample: 12}
-    unsent_bytes: {description: "Bytes written on the master since then, null where ZFS cannot tell.", type: int, sample: 0}
+    unsent_bytes: {description: "Bytes written here since then, null where unknown.", type: int, sample: 0}
     unsent_snapshots: {description: Snapshots on the master since then., type: list, elements: str, sample: []}
     snapshots: {description: "The snapshots of the pair on this host, oldest first.", type: list, elements: dict}
 error:

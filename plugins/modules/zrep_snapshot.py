@@ -35,11 +35,11 @@ options:
   state:
     description:
       - V(present) takes a snapshot. This host must be the master.
-      - V(expired) B(destroys snapshots of the pair) that have had their time, on both sides if this host is the master and on
-        this side if it is the replica. The last one sent, newer ones, the base that both sides share, and snapshots of
-        other tags or tools always stay.
-      - V(sent) records O(snapshot) as the last one sent. Later marks are taken off, and the side that the pair names as its
-        source becomes master if nobody is.
+      - V(expired) B(destroys snapshots of the pair) that have had their time, on both sides if this host is the master
+        and on this side if it is the replica. The last one sent, newer ones, the base that both sides share, and
+        snapshots of other tags or tools always stay.
+      - V(sent) records O(snapshot) as the last one sent. Later marks are taken off, and the side that the pair names as
+        its source becomes master if nobody is.
     type: str
     choices: [present, expired, sent]
     default: present

@@ -58,8 +58,8 @@ options:
         skipped with a note, and the others are synced. At least 30.
     type: int
   send_only:
-    description: Send the newest snapshot of the pair that there is, as M(zfsops.zrep.zrep_snapshot) takes it, instead of
-      taking one.
+    description: Send the newest snapshot of the pair that there is, as M(zfsops.zrep.zrep_snapshot) takes it, instead
+      of taking one.
     type: bool
     default: false
   force:

@@ -179,7 +179,16 @@ class Executor:
             work.done.append(step)
         undone = [step.describe() for step in reversed(work.undo)]
         if not error.left:
-            error.left = "afterwards did {}".format(" and ".join(undone)) if undone else ""
+            error.left = _left(work, undone)
+
+
+def _left(work: Work, undone: list[str]) -> str:
+    """What a plan that failed has changed."""
+    if undone:
+        return "what was begun was taken back: {}".format(", ".join(undone))
+    if any(isinstance(step, Send) for step in work.done):
+        return "the data has arrived; the next run does what is left to do"
+    return "" if work.done else "nothing was changed"
 
 
 def _together(ready: list[Work]) -> list[Work]:

@@ -74,8 +74,8 @@ def _look_once(
         # The first answer about an unknown host, or an old one about a host that changed.
         refused.append(unknown)
         features = Features(frozenset(name for name in zfs.OPTIONAL if name not in refused))
-    complaints = zfs.missing_datasets(done.err)[1]
-    if done.status and complaints and complaints != ["no datasets available"]:
+    complaints = zfs.complaints(done.err) if done.status else []
+    if complaints:
         raise zfs.failure(argv, done.status, "\n".join(complaints), shell.host)
     if features is None:
         features = Features(frozenset(zfs.OPTIONAL[:2]))

@@ -24,7 +24,7 @@ from .errors import (
     SplitBrain,
     WrongRole,
 )
-from .model import LOCAL, RECEIVED, USER_PROPERTIES, Endpoint, Observed, Side, Snapshot
+from .model import LOCAL, RECEIVED, USER_PROPERTIES, Endpoint, Observed, Side, Snapshot, newest_common
 from .plan import (
     HERE,
     PEER,
@@ -126,8 +126,9 @@ def _create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t
         yield from _finish_replica(here, there, goal)
         yield from _finish(here, goal, half[0].name, half[1].name, half)
         return
+    aside = f"{goal.peer.filesystem}_replaced_{goal.now}"
     if there is not None:
-        yield _move_aside(goal)
+        yield _move_aside(goal, aside)
     target, take = _first_snapshot(here)
     if take is not None:
         yield take
@@ -232,8 +233,7 @@ def _configuration(here: Side, goal: PairGoal) -> dict[str, str]:
     }
 
 
-def _move_aside(goal: PairGoal) -> Step:
-    aside = f"{goal.peer.filesystem}_replaced_{goal.now}"
+def _move_aside(goal: PairGoal, aside: str) -> Step:
     why = "force was given: it makes room for the replica, nothing of it is lost"
     undo = MoveBack(PEER, goal.peer.filesystem, "the pair could not be made", old_name=aside)
     return MoveAside(PEER, goal.peer.filesystem, why, new_name=aside, undo=undo)
@@ -370,7 +370,10 @@ def _mend(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
             yield from _create(here, seen, goal, settings)
             return
         check_master(seen)
-        check_replica(here, seen)
+        if newest_common(here, check_replica(here, seen)) is None and goal.force:
+            yield from _create(here, seen, goal, settings)
+            return
+        find_base(here, there, force=True)
     elif there is None or not there.is_master:
         raise WrongRole(
             "neither side of the pair is master",
@@ -449,7 +452,11 @@ def _unmake(side: Side, which: str, force: bool) -> t.Iterator[Step]:
     elif side.last_sent is not None:
         marked = tuple(found.short for found in side.snapshots if found.sent is not None)
         yield Unmark(which, side.filesystem, why, tag=side.tag, shorts=marked)
-    order = [names.property_name(side.tag, name) for name in ("master", *USER_PROPERTIES)]
-    ours = [name for name in dict.fromkeys(order) if side.dataset.source(name) in (LOCAL, RECEIVED)]
-    if ours:
-        yield Inherit(which, side.filesystem, why, properties=tuple(ours))
+    if _registered_properties(side):
+        yield Inherit(which, side.filesystem, why, properties=_registered_properties(side))
+
+
+def _registered_properties(side: Side) -> tuple[str, ...]:
+    """The pair's properties that a dataset has of its own, the role first."""
+    order = (names.property_name(side.tag, name) for name in ("master", *USER_PROPERTIES))
+    return tuple(name for name in dict.fromkeys(order) if side.dataset.source(name) in (LOCAL, RECEIVED))

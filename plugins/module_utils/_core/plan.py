@@ -88,7 +88,7 @@ def _targets(step: Step, also: t.Sequence[Step]) -> list[str]:
 def _changed(state: State, step: Step, properties: t.Mapping[str, str | None]) -> State:
     """The state with properties of the target dataset set to a local value or, with None, taken away."""
     dataset = state.side(step.side)
-    if dataset is None:
+    if dataset is None or dataset.name != step.target:
         return state
     values = dict(dataset.properties)
     for name, value in properties.items():

@@ -115,7 +115,7 @@ def iso(moment: int | None) -> str | None:
 
 
 def difference(seen: Observed, before: State, after: State) -> list[dict[str, t.Any]]:
-    """The two sides before and after, in the form of Ansible's diff mode; without what changes by itself, such as times."""
+    """The two sides before and after, as Ansible's diff mode wants them; without times, which always differ."""
     found = []
     for host, filesystem, old, new in (
         (seen.identity, seen.filesystem, before.here, after.here),

@@ -21,7 +21,10 @@ from .settings import Settings
 def pair_present(
     settings: Settings, filesystem: str, peer: Endpoint, options: t.Mapping[str, t.Any], dry: bool = False
 ) -> Outcome:
-    """Make, adopt or mend a pair. ``options`` are the fields of PairGoal but for peer and time. Raises what stands against it."""
+    """Make, adopt or mend a pair; raises what stands against it.
+
+    :param options: the fields of PairGoal but for peer and time.
+    """
     names.check_dataset(filesystem)
     names.check_host(peer.host)
     names.check_dataset(peer.filesystem, "peer_filesystem")

@@ -137,7 +137,8 @@ def _report_busy(outcome: Outcome, goal: SyncGoal, skip_busy: int | None) -> Non
         if goal.now - (last.sent or 0) <= skip_busy:
             outcome.refused.remove(refused)
             outcome.notes.append(
-                f"{refused.seen.filesystem}: skipped, {refused.error.message}; its last sync is {goal.now - (last.sent or 0)} seconds old"
+                f"{refused.seen.filesystem}: skipped, {refused.error.message}; "
+                f"its last sync is {goal.now - (last.sent or 0)} seconds old"
             )
 
 

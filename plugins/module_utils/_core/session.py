@@ -18,7 +18,7 @@ from .model import Dataset, Features, Observed, Side
 from .observe import FeatureMemory, look
 from .plan import PEER, Plan
 from .settings import Settings
-from .shell import PeerShell, Shell, peer_shell
+from .shell import Shell, peer_shell
 
 
 class Session:
@@ -121,9 +121,6 @@ class Session:
         ]
         if self.dry:
             return works
-        for work in works:
-            if isinstance(work.peer, PeerShell):
-                work.peer.connect()
         locked = [work.plan.filesystem for work in works if work.plan.steps and self.settings.lock_properties]
         properties = {"lock-pid": str(os.getpid()), "lock-time": lock_time(self.now)}
         own = {names.property_name(self.settings.tag, name): value for name, value in properties.items()}
@@ -174,7 +171,8 @@ def registered(pairs: t.Iterable[Observed]) -> list[Observed]:
 def masters(pairs: t.Iterable[Observed]) -> list[Observed]:
     """Those that this host is to push: local masters that name it as their source.
 
-    As with the script: a dataset that came here with its properties, by a pool that moved or a host that was renamed, is left alone.
+    As with the script: what came here with its properties, in a pool that was moved or on a host that was renamed, is
+    left alone.
     """
     found = []
     for seen in pairs:

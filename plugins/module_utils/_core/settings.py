@@ -75,7 +75,7 @@ def make(
         identity=identity,
         ssh=_ssh_words(ssh),
         send_options=_send_options(send_options),
-        # The script sends intermediate snapshots for its default tag only, so that tags stay out of each other's replicas.
+        # As the script does, so that the snapshots of one tag stay out of the replicas of another.
         intermediates=tag == names.DEFAULT_TAG if intermediates is None else intermediates,
         rename_unsent=rename_unsent,
         skip_expire=bool(variables.get("ZREP_SKIP_EXPIRE")),
@@ -126,6 +126,7 @@ def private_directory(environment: t.Mapping[str, str]) -> str:
         raise BadInput(f"the run directory {path} cannot be used: {error.strerror}") from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise BadInput(
-            f"the run directory {path} cannot be used: it must be a directory that only its owner, user {os.geteuid()}, can write to"
+            f"the run directory {path} cannot be used: "
+            f"it must be a directory that only its owner, user {os.geteuid()}, can write to"
         )
     return path

@@ -22,7 +22,7 @@ from .names import short_host
 CONNECT_SECONDS = 10
 ALIVE_SECONDS = 5
 ALIVE_PROBES = 3
-"""A connection that answers nothing for ALIVE_SECONDS * ALIVE_PROBES is given up (ssh_config(5), ServerAliveInterval)."""
+"""A connection silent for ALIVE_SECONDS * ALIVE_PROBES is given up (ssh_config(5), ServerAliveInterval)."""
 PERSIST_SECONDS = 30
 """How long a connection outlives a process that was killed before it could close it (ControlPersist)."""
 
@@ -140,7 +140,7 @@ class Ended(t.NamedTuple):
 
 
 class Children:
-    """The programs of streams that run in other threads, so that the main thread can end them when it is told to stop."""
+    """The programs of streams in other threads, so that the main thread can end them when it is told to stop."""
 
     def __init__(self) -> None:
         self._running: list[subprocess.Popen[bytes]] = []

@@ -62,7 +62,7 @@ def plan_sent(seen: Observed, short: str, now: int) -> Plan:
     here = check_paired(seen)
     if names.parse_snapshot(seen.tag, short) is None:
         raise BadInput(
-            f"snapshot {short!r} is not named as one of this pair: expected {names.snapshot_name(seen.tag, 1)} or the like",
+            f"snapshot {short!r} is not named as one of this pair, such as {names.snapshot_name(seen.tag, 1)}",
             host=here.host,
             dataset=here.filesystem,
         )

@@ -170,11 +170,12 @@ def find_base(here: Side, there: Side, force: bool) -> Common:
     if common is None:
         size = here.dataset.number("referenced") or 0
         raise NoCommonSnapshot(
-            f"shares no snapshot with {there.host}:{there.filesystem}, so only a new full copy helps; it would move about {size} bytes",
+            f"shares no snapshot with {there.host}:{there.filesystem}, so only a new full copy helps; "
+            f"it would move about {size} bytes",
             host=here.host,
             dataset=here.filesystem,
             left="nothing was changed",
-            hint=f"zrep_pair state=present force=true makes it, and moves what {there.host}:{there.filesystem} holds aside",
+            hint="zrep_pair state=present force=true makes it, and moves aside what is at the destination",
         )
     own = there.after(common.there)
     # Snapshots that differ in nothing from the base do no harm: a stream from it is accepted behind them.

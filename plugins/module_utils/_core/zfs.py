@@ -64,15 +64,23 @@ def unknown_property(stderr: str) -> str | None:
     return tail.partition("'")[0] if found else None
 
 
-def missing_datasets(stderr: str) -> tuple[set[str], list[str]]:
-    """Which datasets do not exist, and the lines that complain about anything else."""
-    missing, other = set(), []
-    for line in stderr.splitlines():
-        if line.startswith("cannot open '") and line.endswith("dataset does not exist"):
-            missing.add(line.split("'")[1])
-        elif line.strip():
-            other.append(line)
-    return missing, other
+def complaints(stderr: str) -> list[str]:
+    """What ``get`` complained about, but for datasets that do not exist and pools that are not there.
+
+    A dataset that could not be opened for another reason must never pass for one that is absent. A connection may add
+    lines of its own, such as a banner, to what zfs says.
+    """
+    absent = [line for line in stderr.splitlines() if line.strip() == "no datasets available" or _is_absent(line)]
+    other = [line for line in stderr.splitlines() if line.strip() and line not in absent]
+    return other if not absent or any(_is_complaint(line) for line in other) else []
+
+
+def _is_absent(line: str) -> bool:
+    return line.startswith("cannot open '") and line.rstrip().endswith("dataset does not exist")
+
+
+def _is_complaint(line: str) -> bool:
+    return line.lower().startswith(("cannot ", "internal error", "bad property", "permission denied", "unable to "))
 
 
 def parse_get(text: str, properties: t.Sequence[str], tag: str, host: str) -> dict[str, Dataset]:
@@ -84,6 +92,8 @@ def parse_get(text: str, properties: t.Sequence[str], tag: str, host: str) -> di
     plain: dict[str, dict[str, Property]] = {}
     snapshots: dict[str, list[Snapshot]] = {}
     for name, values in _blocks(text, properties, host):
+        if "#" in name:
+            continue  # A bookmark; they are listed with the rest by versions that have them.
         dataset, short = names.split_snapshot(name)
         if short:
             snapshots.setdefault(dataset, []).append(_snapshot(dataset, short, values, tag))
