@@ -4,7 +4,7 @@ CHECK = python=$$($(ENV) python) && exec $$python tests/tools/check.py
 export LC_ALL := C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format units sanity sanity-oldest system docs build importer clean
+.PHONY: help demo counts test test-all lint format units sanity sanity-oldest system docs build importer clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -14,6 +14,10 @@ demo: ## two ZFS hosts on this machine get paired, synced and checked (root)
 	@$(ENV) venv demo
 	@ZREP_DEMO_PYTHON=$(CURDIR)/.venv/demo/bin/python PATH="$(CURDIR)/.venv/demo/bin:$$PATH" \
 		ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/build/live" tests/demo/run
+
+counts: ## print how many processes and connections each operation takes (root)
+	@$(ENV) venv demo
+	@.venv/demo/bin/python tests/demo/counts
 
 test: ## every check but the slow ones (system tests need root)
 	@$(CHECK) test

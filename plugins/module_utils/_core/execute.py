@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import queue
 import typing as t
 
 from . import zfs
@@ -75,6 +76,10 @@ class Executor:
         self._here = here
         self._parallel = parallel
         self._children = Children()
+        # Streams side by side would share the speed of one connection, so each has its own, which the next one takes over.
+        self._lanes: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for lane in range(1, parallel + 1):
+            self._lanes.put(lane)
 
     def carry_out(self, works: t.Sequence[Work]) -> None:
         streams: dict[concurrent.futures.Future[None], Work] = {}
@@ -102,12 +107,18 @@ class Executor:
         if not isinstance(group[0].next, Send):
             self._run_group(group)
             return
+        alone = len(group) == 1 or self._parallel == 1
         for work in group:
-            streams[pool.submit(self._stream, work, len(group) > 1 and self._parallel > 1)] = work
+            streams[pool.submit(self._stream, work, alone)] = work
 
-    def _stream(self, work: Work, own_connection: bool) -> None:
-        step = t.cast(Send, work.next)
-        run_stream(step, self._here, t.cast(Shell, work.peer), _common(work), own_connection, work.keep, self._children)
+    def _stream(self, work: Work, alone: bool) -> None:
+        lane = 0 if alone else self._lanes.get()
+        try:
+            peer = t.cast(Shell, work.peer)
+            run_stream(t.cast(Send, work.next), self._here, peer, _common(work), lane, work.keep, self._children)
+        finally:
+            if not alone:
+                self._lanes.put(lane)
 
     def _collect(self, streams: dict[concurrent.futures.Future[None], Work]) -> None:
         """Wait for streams to end; those that did go on without the slow ones after a while."""

@@ -46,23 +46,29 @@ class Shell:
     def __init__(self, host: str) -> None:
         self.host = host
 
-    def command(self, argv: t.Sequence[str], own_connection: bool = False) -> list[str]:
+    def connect(self, lane: int = 0) -> None:
+        """Make sure that a connection stands; raises Unreachable with the reason.
+
+        :param lane: which of several connections. All short commands share the first, streams side by side have others.
+        """
+
+    def command(self, argv: t.Sequence[str], lane: int = 0) -> list[str]:
         """The words to start here so that ``argv`` runs on the shell's host."""
         return list(argv)
 
     def run(self, argv: t.Sequence[str]) -> Completed:
         """Run to its end; raises NoZfs if there is no such program, Unreachable if the host cannot be talked to."""
-        return self._finish(argv, *_communicate(_start(self.command(argv), self.host)))
+        return self._finish(argv, _communicate(_start(self.command(argv), self.host)))
 
-    def _finish(self, argv: t.Sequence[str], status: int, out: str, err: str) -> Completed:
-        if status == 127:
+    def _finish(self, argv: t.Sequence[str], done: Completed) -> Completed:
+        if done.status == 127:
             raise NoZfs(
                 f"no program {argv[0]!r} on the PATH of a non-interactive shell",
                 host=self.host,
                 left="nothing was changed",
                 hint="install ZFS there, or put its folder on that PATH",
             )
-        return Completed(status, out, err)
+        return done
 
     def close(self) -> None:
         """Let go of what was kept open."""
@@ -72,14 +78,15 @@ class PeerShell(Shell):
     """Programs on another host, through ssh.
 
     :param ssh: the ssh command with options of its own, as words; they win over ours.
-    :param rundir: a private directory for the connection's socket.
+    :param rundir: a private directory for the sockets of connections.
     """
 
     def __init__(self, host: str, ssh: t.Sequence[str], rundir: str) -> None:
         super().__init__(host)
         self._ssh = list(ssh)
         self._socket = os.path.join(rundir, f"ssh-{os.getpid()}-{id(self) & 0xFFFFFFFF:x}")
-        self._open = False
+        self._lanes: set[int] = set()
+        # Another program than OpenSSH's may know none of its options; it gets a connection for each command.
         self._shared = os.path.basename(self._ssh[0]) == "ssh"
 
     def _options(self) -> list[str]:
@@ -92,37 +99,37 @@ class PeerShell(Shell):
             "ServerAliveInterval": ALIVE_SECONDS,
             "ServerAliveCountMax": ALIVE_PROBES,
         }
-        return ["-x", "-a", "-T"] + [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+        return ["-x", "-a", "-T", *(word for name, value in settings.items() for word in ("-o", f"{name}={value}"))]
 
-    def command(self, argv: t.Sequence[str], own_connection: bool = False) -> list[str]:
-        shared = [] if own_connection or not self._shared else ["-S", self._socket]
-        return self._ssh + self._options() + shared + [self.host, " ".join(shlex.quote(word) for word in argv)]
+    def _through(self, lane: int) -> list[str]:
+        return ["-S", f"{self._socket}-{lane}"] if self._shared else []
 
-    def connect(self) -> None:
-        """Open the connection that all programs share; raises Unreachable with the reason."""
-        if self._open or not self._shared:
+    def command(self, argv: t.Sequence[str], lane: int = 0) -> list[str]:
+        words = " ".join(shlex.quote(word) for word in argv)
+        return [*self._ssh, *self._options(), *self._through(lane), self.host, words]
+
+    def connect(self, lane: int = 0) -> None:
+        if lane in self._lanes or not self._shared:
             return
-        master = ["-M", "-S", self._socket, "-o", f"ControlPersist={PERSIST_SECONDS}", "-f", "-N", self.host]
+        master = [*self._through(lane), "-M", "-o", f"ControlPersist={PERSIST_SECONDS}", "-f", "-N", self.host]
         # The connection stays behind in the background with our stderr, so a pipe would never end.
-        with tempfile.TemporaryFile("w+", errors="replace") as complaints:
-            process = _start(self._ssh + self._options() + master, self.host, out=subprocess.DEVNULL, err=complaints)
-            status = _wait(process)
-            complaints.seek(0)
-            if status != 0:
-                raise unreachable(self.host, complaints.read(), self._ssh)
-        self._open = True
+        with tempfile.TemporaryFile() as complaints:
+            process = _start([*self._ssh, *self._options(), *master], self.host, out=subprocess.DEVNULL, err=complaints)
+            if _wait(process) != 0:
+                raise unreachable(self.host, _read(complaints), self._ssh)
+        self._lanes.add(lane)
 
     def run(self, argv: t.Sequence[str]) -> Completed:
         self.connect()
-        status, out, err = _communicate(_start(self.command(argv), self.host))
-        if status == 255 and is_link_failure(err):
-            raise unreachable(self.host, err, self._ssh)
-        return self._finish(argv, status, out, err)
+        done = _communicate(_start(self.command(argv), self.host))
+        if done.status == 255 and is_link_failure(done.err):
+            raise unreachable(self.host, done.err, self._ssh)
+        return self._finish(argv, done)
 
     def close(self) -> None:
-        if self._open:
-            self._open = False
-            _communicate(_start([*self._ssh, "-S", self._socket, "-O", "exit", self.host], self.host))
+        for lane in sorted(self._lanes):
+            _communicate(_start([*self._ssh, *self._through(lane), "-O", "exit", self.host], self.host))
+        self._lanes.clear()
 
 
 def peer_shell(host: str, identity: str, ssh: t.Sequence[str], rundir: str) -> Shell:
@@ -293,13 +300,13 @@ def _start(
         raise NoZfs(f"cannot run {argv[0]!r}: {error.strerror}", host=host, left="nothing was changed") from None
 
 
-def _communicate(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
+def _communicate(process: subprocess.Popen[bytes]) -> Completed:
     try:
         out, err = process.communicate()
     except BaseException:
         _kill(process)
         raise
-    return process.returncode, _text(out), _text(err)
+    return Completed(process.returncode, _text(out), _text(err))
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:

@@ -19,19 +19,20 @@ def run_stream(
     here: Shell,
     peer: Shell,
     features: Features,
-    own_connection: bool,
+    lane: int,
     keep: t.Sequence[int],
     children: Children,
 ) -> None:
     """Move one snapshot; returns when both ends said that it went well.
 
-    :param own_connection: give the stream a connection to itself instead of the shared one.
+    :param lane: which connection to the peer to use.
     :param keep: file descriptors of locks that live as long as the stream.
     :raises LinkLost: the connection broke; the data may have arrived or not.
     :raises ZrepError: the stream surely did not arrive, with the reason.
     """
     sending, receiving = step.commands((), features)
-    ended = pipeline(here.command(sending), peer.command(receiving, own_connection), here.host, children, keep)
+    peer.connect(lane)
+    ended = pipeline(here.command(sending), peer.command(receiving, lane), here.host, children, keep)
     error = judge(ended, sending, receiving, here.host, peer.host, step)
     if error is not None:
         raise error
