@@ -76,7 +76,7 @@ class Executor:
         self._here = here
         self._parallel = parallel
         self._children = Children()
-        # Streams side by side would share the speed of one connection, so each has its own, which the next one takes over.
+        # Side by side, streams would share the speed of one connection: each has its own, and hands it to the next one.
         self._lanes: queue.SimpleQueue[int] = queue.SimpleQueue()
         for lane in range(1, parallel + 1):
             self._lanes.put(lane)

@@ -77,11 +77,11 @@ def run(module: AnsibleModule, work: t.Callable[[Settings], dict[str, t.Any]]) -
         module.fail_json(msg="{}: {}".format(error.filename or "system error", error.strerror or error), actions=[])
     for warning in result.pop("warnings", ()):
         module.warn(warning)
+    if not module._diff:
+        result.pop("diff", None)
     failed = result.get("failed_filesystems")
     if failed:
         module.fail_json(msg=_failure(failed), **result)
-    if not module._diff:
-        result.pop("diff", None)
     module.exit_json(**result)
 
 

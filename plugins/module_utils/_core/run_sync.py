@@ -75,10 +75,11 @@ def _candidates(
     """Lock and look at what is to be synced. Those that are busy land among the refused."""
     began = time.monotonic_ns()
     if everything:
+        settled = goal.only_if_changed and session.settle(None)
         seen = session.look_here(None)
         filesystems = [pair.filesystem for pair in masters(registered(seen.values()))]
         stale = _lock_all(session, filesystems, seen, outcome, began)
-        if goal.only_if_changed:
+        if goal.only_if_changed and not settled:
             stale = [name for name in filesystems if name not in _busy(outcome)]
             session.settle(stale)
         if stale:

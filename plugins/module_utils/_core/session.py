@@ -73,12 +73,18 @@ class Session:
     def _observed(self, filesystem: str, dataset: Dataset | None) -> Observed:
         return Observed(self.settings.tag, self.settings.identity, filesystem, dataset, features_here=self.features)
 
-    def settle(self, filesystems: t.Sequence[str]) -> None:
-        """Make what ZFS says about bytes written exact up to now."""
-        if self.dry or not filesystems:
-            return
+    def settle(self, filesystems: t.Sequence[str] | None) -> bool:
+        """Make what ZFS says about bytes written exact up to now.
+
+        :param filesystems: None for all of this host, which not every zfs can.
+        :returns: whether that is so now. A dry session changes nothing, not even this.
+        """
         features = self._memory.recall(self.settings.identity) or Features()
-        self._run(zfs.settle(filesystems, self.settings.tag, features))
+        commands = None if filesystems == [] else zfs.settle(filesystems, self.settings.tag, features)
+        if self.dry or commands is None:
+            return False
+        self._run(commands)
+        return True
 
     def peer(self, host: str) -> Shell:
         """The shell on a peer; the connection is made when it is first used."""

@@ -231,15 +231,17 @@ def receive(dataset: str, properties: t.Mapping[str, str], exclude: t.Iterable[s
     return ("zfs", "receive", "-u", *tuple(options), dataset)
 
 
-def settle(datasets: t.Sequence[str], tag: str, features: Features) -> list[Argv]:
+def settle(datasets: t.Sequence[str] | None, tag: str, features: Features) -> list[Argv] | None:
     """Bring all that was written so far into the numbers that zfs shows; changes nothing.
 
     They lag behind by a transaction group, some seconds. Versions without ``zpool sync`` commit one for taking away a
     property that is not there.
+
+    :param datasets: of which pools; None for all, which only newer versions can: the answer is None where they cannot.
     """
     if features.modern:
-        return [("zpool", "sync", *tuple(dict.fromkeys(names.pool_of(name) for name in datasets)))]
-    return inherit((names.property_name(tag, "settle"),), datasets)
+        return [("zpool", "sync", *dict.fromkeys(names.pool_of(name) for name in datasets or ()))]
+    return None if datasets is None else inherit((names.property_name(tag, "settle"),), datasets)
 
 
 def _many(head: Argv, targets: t.Sequence[str]) -> list[Argv]:

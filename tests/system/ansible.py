@@ -1,0 +1,28 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run playbooks on the hosts of a lab, with the collection of this checkout."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.lab import Lab
+
+
+def run_playbook(lab: Lab, playbook: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook, given by its path or by its full name in the collection, to its end."""
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-i", str(lab.inventory_path), *options]
+    environment = dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_PIPELINING="1", ANSIBLE_LOCALHOST_WARNING="0")
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False
+    )
+
+
+def changes(output: str) -> int:
+    """How many changes the recap of a playbook counts over all hosts."""
+    return sum(int(number) for number in re.findall(r"changed=(\d+)", output))

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The examples of the modules' documentation, run as they stand there, through Ansible."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.lab import Host, Lab
+from tests.system.ansible import run_playbook
+
+MODULES = Path(__file__).resolve().parents[2] / "plugins" / "modules"
+
+
+def examples(module: str) -> list[dict]:
+    """The tasks in a module's EXAMPLES."""
+    for node in ast.parse((MODULES / f"{module}.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "EXAMPLES":
+            return yaml.safe_load(ast.literal_eval(node.value))
+    raise LookupError(f"{module} has no EXAMPLES")
+
+
+@pytest.fixture
+def prepared(lab: Lab, host1: Host, host2: Host) -> Lab:
+    """What the examples start from: a filesystem, and one with a copy that was made by hand."""
+    host1.zfs("create", "pool1/prodfs")
+    host1.zfs("create", "pool1/manual")
+    host1.zfs("snapshot", "pool1/manual@by-hand")
+    host1.run("zfs send pool1/manual@by-hand | ssh host2 zfs receive -u pool2/manual")
+    return lab
+
+
+def test_every_module_has_examples_here() -> None:
+    assert {path.stem for path in MODULES.glob("zrep_*.py")} == {"zrep_pair", "zrep_sync", "zrep_snapshot", "zrep_info"}
+
+
+def test_examples_run_as_they_stand(prepared: Lab, tmp_path: Path) -> None:
+    pair, sync = examples("zrep_pair"), examples("zrep_sync")
+    tasks = [*pair[:-1], *sync, *examples("zrep_snapshot"), *examples("zrep_info"), pair[-1]]
+    playbook = tmp_path / "examples.yml"
+    playbook.write_text(json.dumps([{"hosts": "host1", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
+    done = run_playbook(prepared, str(playbook))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[WARNING]" not in done.stdout + done.stderr
