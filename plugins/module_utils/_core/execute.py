@@ -15,7 +15,7 @@ import queue
 import typing as t
 
 from . import zfs
-from .errors import LinkLost, Unreachable, ZrepError
+from .errors import LinkLost, NotFound, Unreachable, ZrepError
 from .model import Features
 from .plan import HERE, Plan, Send, Step
 from .shell import Children, Shell
@@ -135,19 +135,21 @@ class Executor:
                 work.passed(t.cast(Step, work.next))
 
     def _run_group(self, group: list[Work]) -> None:
-        """Carry out the next steps of several plans in shared commands; if that fails, each by itself."""
+        """Carry out the next steps of several plans in shared commands; if they cannot be shared, each by itself."""
         first = group[0]
         steps = [t.cast(Step, work.next) for work in group]
-        error = self._run(first, steps[0].commands(steps[1:], self._features(first, steps[0])), steps[0])
-        if error is None:
+        commands = steps[0].commands(steps[1:], self._features(first, steps[0]))
+        shared = len(group) == 1 or len(commands) == 1 or steps[0].repeatable
+        error = self._run(first, commands, steps[0]) if shared else None
+        if shared and error is None:
             for work, step in zip(group, steps):
                 work.passed(step)
         elif len(group) > 1 and not isinstance(error, Unreachable):
             for work in group:
                 self._run_group([work])
-        elif steps[0].optional:
+        elif error is not None and steps[0].optional and not isinstance(error, Unreachable):
             self._run_parts(first, steps[0], error)
-        else:
+        elif error is not None:
             for work in group:
                 self._fail(work, error)
 
@@ -156,7 +158,9 @@ class Executor:
         parts = step.split()
         for part in parts:
             failed = error if len(parts) == 1 else self._run(work, part.commands((), self._features(work, part)), part)
-            if failed is not None:
+            if failed is None:
+                work.done.append(part)
+            elif not isinstance(failed, NotFound):  # What is gone was destroyed by the first attempt.
                 work.warnings.append(f"could not {part.describe()}: {failed}")
         work.position += 1
 

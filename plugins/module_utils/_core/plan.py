@@ -52,6 +52,8 @@ class Step:
     """
 
     action: t.ClassVar[str] = ""
+    repeatable: t.ClassVar[bool] = False
+    """Whether the commands may be run once more after some of them went well and others did not."""
     side: str
     target: str
     why: str
@@ -118,7 +120,7 @@ class TakeSnapshot(Step):
 
     @property
     def group(self) -> t.Hashable:
-        return (self.action, self.side)
+        return (self.action, self.side, names.pool_of(self.target))
 
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
         return zfs.snapshot(_targets(self, also), features)
@@ -139,6 +141,7 @@ class SetProperties(Step):
     """Set properties of a filesystem or volume."""
 
     action = "set"
+    repeatable = True
     values: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -160,6 +163,7 @@ class Inherit(Step):
     """Take properties off a dataset."""
 
     action = "inherit"
+    repeatable = True
     properties: tuple[str, ...] = ()
 
     @property
@@ -181,6 +185,7 @@ class Mark(Step):
     """Record that a snapshot is held by the receiver, with the time for which that is true."""
 
     action = "mark_sent"
+    repeatable = True
     tag: str = names.DEFAULT_TAG
     sent: int = 0
 
@@ -208,6 +213,7 @@ class Unmark(Step):
     """Take the mark off snapshots that the receiver does not hold any more."""
 
     action = "unmark_sent"
+    repeatable = True
     tag: str = names.DEFAULT_TAG
     shorts: tuple[str, ...] = ()
 

@@ -122,7 +122,7 @@ class PeerShell(Shell):
     def run(self, argv: t.Sequence[str]) -> Completed:
         self.connect()
         done = _communicate(_start(self.command(argv), self.host))
-        if done.status == 255 and is_link_failure(done.err):
+        if is_link_failure(done):
             raise unreachable(self.host, done.err, self._ssh)
         return self._finish(argv, done)
 
@@ -198,9 +198,12 @@ def pipeline(
         return Ended(Completed(first_status, "", _read(sender_err)), Completed(second_status, "", _read(receiver_err)))
 
 
-def is_link_failure(stderr: str) -> bool:
-    """Whether ssh speaks of its connection, not the remote program of its work (both end with 255)."""
-    return any(pattern in stderr for pattern, dummy, dummy in _REASONS)
+def is_link_failure(done: Completed) -> bool:
+    """Whether ssh lost its connection, as opposed to a remote program that ended with the same 255.
+
+    A shared connection that dies takes its users with it without a word; a program that fails says something.
+    """
+    return done.status == 255 and (not done.err.strip() or any(found[0] in done.err for found in _REASONS))
 
 
 _REASONS = (

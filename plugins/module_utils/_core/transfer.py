@@ -53,9 +53,9 @@ def judge(ended: Ended, sending: zfs.Argv, receiving: zfs.Argv, here: str, peer:
             host=peer,
             hint="install ZFS there, or put its folder on that PATH",
         )
-    if receiver.status == 255 and is_link_failure(receiver.err):
+    if is_link_failure(receiver):
         return LinkLost(
-            "the connection to {} broke during the stream: {}".format(peer, " ".join(receiver.err.split())[:200]),
+            f"the connection to {peer} broke during the stream ({_brief(receiver.err)})",
             argv=receiving,
             status=255,
             stderr=receiver.err,
@@ -77,3 +77,7 @@ def judge(ended: Ended, sending: zfs.Argv, receiving: zfs.Argv, here: str, peer:
     if receiver.status and not sender_is_cause:
         return zfs.failure(receiving, receiver.status, receiver.err, peer, step.destination)
     return zfs.failure(sending, sender.status, sender.err, here, step.target)
+
+
+def _brief(stderr: str) -> str:
+    return " ".join(stderr.split())[:200] or "ssh gave no reason"

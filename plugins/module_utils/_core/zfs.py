@@ -276,6 +276,7 @@ _FAILURES: tuple[tuple[str, type[ZrepError]], ...] = (
     ("destination '", Exists),
     ("destination has snapshots", Exists),
     ("does not exist", NotFound),
+    ("could not find any snapshots", NotFound),
     ("no such pool", NotFound),
 )
 
