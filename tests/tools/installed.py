@@ -52,7 +52,11 @@ class Installed:
         expect(done.returncode == 0 and not done.stderr, f"documentation of {module}", done)
         # No module has this option. That it complains of its arguments itself shows that all that it imports is there.
         done = self.call("ansible", "localhost", "-m", f"{NAME}.{module}", "-a", "no_such_option=1")
-        expect(re.search("Unsupported parameters|missing required arguments", done.stdout) is not None, f"call of {module}", done)
+        expect(
+            re.search("Unsupported parameters|missing required arguments", done.stdout) is not None,
+            f"call of {module}",
+            done,
+        )
 
     def check_playbook(self, playbook: str) -> None:
         done = self.call("ansible-playbook", "-i", "localhost,", "--syntax-check", f"{NAME}.{playbook}")

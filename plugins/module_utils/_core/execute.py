@@ -17,8 +17,10 @@ import typing as t
 from . import zfs
 from .errors import LinkLost, NotFound, Unreachable, ZrepError
 from .model import Features
-from .plan import HERE, Plan, Send, Step
+from .plan import Plan
 from .shell import Children, Shell
+from .state import HERE
+from .steps import Send, Step
 from .transfer import run_stream
 
 PATIENCE_SECONDS = 10

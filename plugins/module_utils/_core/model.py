@@ -83,8 +83,7 @@ class Dataset:
 
     def number(self, name: str) -> int | None:
         """The value of a numeric property in bytes or as a plain number, None if ZFS could not tell."""
-        text = self.value(name)
-        return int(text) if text is not None and text.isdigit() else None
+        return names.parse_number(self.value(name))
 
     def source(self, name: str) -> str:
         found = self.properties.get(name)
@@ -131,6 +130,11 @@ class Side:
     @property
     def registered(self) -> bool:
         return self._own("dest-fs") is not None
+
+    @property
+    def names_peer(self) -> bool:
+        """Whether this side says, in whatever words, who the other one is."""
+        return self.registered and None not in (self._own(name) for name in CONFIGURATION[:4])
 
     @property
     def is_master(self) -> bool:
@@ -208,8 +212,7 @@ class Side:
     @property
     def lock_pid(self) -> int | None:
         """The process that holds the script's lock on this dataset, alive or not."""
-        value = self.dataset.local(names.property_name(self.tag, "lock-pid"))
-        return int(value) if value is not None and value.isdigit() else None
+        return names.parse_number(self.dataset.local(names.property_name(self.tag, "lock-pid"))) or None
 
     @property
     def lock_time(self) -> str | None:

@@ -27,6 +27,7 @@ _TAG = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
 _HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9:\[][A-Za-z0-9_.:%\[\]-]*\Z")
 _PROPERTY = re.compile(r"[a-z0-9][a-z0-9:._-]*\Z")
 _SERIAL = re.compile(r"(?P<serial>[0-9a-f]{6,})(?P<unsent>_unsent)?\Z")
+_NUMBER = re.compile(r"[0-9]{1,20}\Z")
 _ADDRESS = re.compile(r"(?:[0-9]+(?:\.[0-9]+){3}|[0-9A-Fa-f:%\[\]]*:[0-9A-Za-z.:%\[\]]*)\Z")
 
 
@@ -88,11 +89,16 @@ def check_property(name: str, what: str = "property") -> str:
     return name
 
 
+def parse_number(text: str | None) -> int | None:
+    """A number as zfs prints it, None for anything else: ``str.isdigit`` alone takes more than ``int`` does."""
+    return int(text) if text is not None and _NUMBER.match(text) else None
+
+
 def check_savecount(value: t.Any, what: str = "savecount") -> int:
     """Return how many snapshots to keep: a whole number from 1 on; raise BadInput for anything else."""
     text = str(value).strip()
     if isinstance(value, bool) or not re.match(r"[0-9]{1,9}\Z", text) or int(text) < 1:
-        raise BadInput(f"{what} {value!r} cannot be used: expected a whole number from 1 on")
+        raise BadInput(f"{what} {_short(str(value))!r} cannot be used: expected a whole number from 1 on")
     return int(text)
 
 

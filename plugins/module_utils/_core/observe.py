@@ -75,7 +75,7 @@ def _look_once(
         refused.append(unknown)
         features = Features(frozenset(name for name in zfs.OPTIONAL if name not in refused))
     complaints = zfs.complaints(done.err) if done.status else []
-    if complaints:
+    if done.status and (complaints or not done.err.strip()):
         raise zfs.failure(argv, done.status, "\n".join(complaints), shell.host)
     if features is None:
         features = Features(frozenset(zfs.OPTIONAL[:2]))

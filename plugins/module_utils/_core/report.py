@@ -13,7 +13,8 @@ import typing as t
 
 from .errors import ZrepError
 from .model import Dataset, Observed, Side, newest_common, unsent_bytes
-from .plan import HERE, State, Step
+from .state import HERE, State
+from .steps import Step
 
 
 def action(step: Step, seen: Observed) -> dict[str, str]:
@@ -111,7 +112,10 @@ def iso(moment: int | None) -> str | None:
     """A time in epoch seconds as ISO 8601 in UTC."""
     if moment is None:
         return None
-    return datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        return datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return None  # Beyond all calendars.
 
 
 def difference(seen: Observed, before: State, after: State) -> list[dict[str, t.Any]]:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import typing as t
 
 from .model import Side, Snapshot, newest_common
-from .plan import HERE, PEER, Destroy, State, Step
+from .state import HERE, PEER, State
+from .steps import Destroy, Step
 
 
 class Expiry(t.NamedTuple):

@@ -52,7 +52,8 @@ def pair_absent(settings: Settings, filesystem: str, force: bool, local_only: bo
         side = seen.side_here
         if side is not None:
             check_script_lock(side)
-        if side is None or not side.registered or local_only:
+        # A removal that died may have left only part of the registration, after it was through with the peer.
+        if side is None or not side.names_peer or local_only:
             plan = plan_absent(seen, force)
             return Outcome(session.now, list(zip([seen], session.carry_out([(seen, plan)]))))
         try:

@@ -16,9 +16,10 @@ from .execute import Executor, Work
 from .locks import Lock, lock_time
 from .model import Dataset, Features, Observed, Side
 from .observe import FeatureMemory, look
-from .plan import PEER, Plan
+from .plan import Plan
 from .settings import Settings
 from .shell import Shell, peer_shell
+from .state import PEER
 
 
 class Session:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import shlex
 import stat
 import tempfile
@@ -22,9 +21,9 @@ SKIP_BUSY_FLOOR = 30
 """Seconds; the smallest limit below which the script refuses to be quiet about a busy filesystem."""
 PARALLEL_LIMIT = 32
 
-_SEND_OPTION = re.compile(r"(?:-[A-Za-z]+|--[a-z-]+)\Z")
-_SEND_RESERVED = set("iItRrnvPpST")
-"""Letters of ``zfs send`` that decide what a stream is; those are ours to choose."""
+_SEND_LETTERS = "bcDehLw"
+_SEND_WORDS = ("--backup", "--compressed", "--dedup", "--embed", "--holds", "--large-block", "--raw")
+"""The options of ``zfs send`` that say how a stream is written; those that decide what is in it are ours to choose."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,11 +103,12 @@ def _ssh_words(text: str) -> tuple[str, ...]:
 
 def _send_options(words: t.Sequence[str]) -> tuple[str, ...]:
     for word in words:
-        if not _SEND_OPTION.match(word):
-            raise BadInput(f"send option {word!r} cannot be used: expected options without values, such as -c or --raw")
-        if not word.startswith("--") and _SEND_RESERVED & set(word[1:]):
+        letters = word[1:] if word.startswith("-") and not word.startswith("--") else ""
+        if word not in _SEND_WORDS and not (letters and set(letters) <= set(_SEND_LETTERS)):
             raise BadInput(
-                f"send option {word!r} cannot be used: it decides what is sent, which is chosen for each stream"
+                "send option {!r} cannot be used: expected some of -{} {}".format(
+                    word, " -".join(_SEND_LETTERS), " ".join(_SEND_WORDS)
+                )
             )
     return tuple(words)
 

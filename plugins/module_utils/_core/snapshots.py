@@ -8,8 +8,10 @@ from __future__ import annotations
 from . import names
 from .errors import BadInput, NoCommonSnapshot, NotFound, NotPaired
 from .model import Observed, Side, Snapshot, unsent_bytes
-from .plan import HERE, PEER, Mark, Plan, SetProperties, State, Step, TakeSnapshot, Unmark
+from .plan import Plan
 from .retention import plan_expiry
+from .state import HERE, PEER, State
+from .steps import Mark, SetProperties, Step, TakeSnapshot, Unmark
 from .syncing import check_master, check_replica
 
 

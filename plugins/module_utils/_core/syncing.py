@@ -18,23 +18,11 @@ import typing as t
 from . import names
 from .errors import Diverged, NoCommonSnapshot, NotFound, NotPaired, PairedElsewhere, PoolFull, SplitBrain, WrongRole
 from .model import Common, Observed, Side, Snapshot, newest_common, unsent_bytes
-from .plan import (
-    HERE,
-    PEER,
-    Destroy,
-    Mark,
-    Plan,
-    RenameSnapshot,
-    Rollback,
-    Send,
-    State,
-    Step,
-    TakeSnapshot,
-    Unmark,
-    predict,
-)
+from .plan import Plan, predict
 from .retention import plan_expiry
 from .settings import Settings
+from .state import HERE, PEER, State
+from .steps import Destroy, Mark, RenameSnapshot, Rollback, Send, Step, TakeSnapshot, Unmark
 
 # Phases let many filesystems share commands; see execute.py.
 PREPARE, SNAPSHOT, SEND, MARK_THERE, MARK_HERE, EXPIRE = range(6)
@@ -148,7 +136,7 @@ def plan_sync(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
         # A count that is nonsense must be found before the data moves, not by an expiry that fails afterwards.
         pass
     common = find_base(here, there, goal.force)
-    steps: list[Step] = list(_complete_record(here, common))
+    steps: list[Step] = list(complete_record(here, common))
     if goal.force:
         steps.append(_roll_replica_back(there, common))
     state = predict(before, steps)
@@ -178,9 +166,10 @@ def find_base(here: Side, there: Side, force: bool) -> Common:
             hint="zrep_pair state=present force=true makes it, and moves aside what is at the destination",
         )
     own = there.after(common.there)
-    # Snapshots that differ in nothing from the base do no harm: a stream from it is accepted behind them.
+    # Snapshots that differ in nothing from the base do no harm, unless a stream brings others of their names.
     changed = [found for found in own if found.written != 0]
-    if changed and not force:
+    coming = {found.short for found in here.after(common.here)}
+    if (changed or any(found.short in coming for found in own)) and not force:
         raise Diverged(
             "has {} of its own since the last common snapshot {}: {}".format(
                 count(len(own), "snapshot"), common.there.short, ", ".join(found.short for found in own)
@@ -201,7 +190,7 @@ def find_base(here: Side, there: Side, force: bool) -> Common:
     return common
 
 
-def _complete_record(here: Side, common: Common) -> t.Iterator[Step]:
+def complete_record(here: Side, common: Common) -> t.Iterator[Step]:
     """Steps that record what arrived in a run that could not record it any more."""
     name = names.parse_snapshot(here.tag, common.there.short)
     if name is None or name.unsent:
@@ -334,12 +323,13 @@ def plan_rewind(seen: Observed, short: str, force: bool) -> Plan:
         )
     why = f"the replica is to stand at {short}"
     steps: list[Step] = []
-    later = there.after(held)
-    if later:
-        steps.append(Rollback(PEER, held.name, why, loses=tuple(found.short for found in later)))
+    # A mark that outlived its snapshot would be a lie, so the marks go first.
     marked = tuple(found.short for found in here.after(wanted) if found.sent is not None)
     if marked:
         steps.append(Unmark(HERE, here.filesystem, why, tag=here.tag, shorts=marked))
+    later = there.after(held)
+    if later:
+        steps.append(Rollback(PEER, held.name, why, loses=tuple(found.short for found in later)))
     return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps))
 
 

@@ -10,8 +10,8 @@ import typing as t
 from . import zfs
 from .errors import LinkLost, NoZfs, ZrepError
 from .model import Features
-from .plan import Send
 from .shell import Children, Ended, Shell, is_link_failure, pipeline
+from .steps import Send
 
 
 def run_stream(

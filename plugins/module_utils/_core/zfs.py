@@ -31,6 +31,9 @@ Argv = t.Tuple[str, ...]
 ARGUMENT_BYTES = 60000
 """How many bytes of names go into one command; far below any ARG_MAX, and a remote command is one word of a shell."""
 
+LATEST = 99_999_999_999
+"""The latest time in epoch seconds that is taken for one; it lies some thousand years ahead."""
+
 NATIVE = ("type", "guid", "createtxg", "creation", "used", "referenced", "available", "mounted", "readonly", "userrefs")
 OPTIONAL = ("written", "receive_resume_token", "unique")
 """Native properties that not every version knows; ``unique`` stands in where ``written`` is missing."""
@@ -140,24 +143,26 @@ def _source(text: str) -> str:
 
 
 def _snapshot(dataset: str, short: str, values: t.Mapping[str, Property], tag: str) -> Snapshot:
-    sent = values[names.property_name(tag, "sent")]
-    marked = sent.value if sent.source == LOCAL else None
+    mark = values[names.property_name(tag, "sent")]
+    sent = names.parse_number(mark.value) if mark.source == LOCAL else None
+    if sent is not None and sent > LATEST:
+        sent = None
     return Snapshot(
         dataset,
         short,
         int(values["guid"].value),
         int(values["createtxg"].value),
         int(values["creation"].value),
-        int(marked) if marked is not None and marked.isdigit() else None,
+        sent,
         _number(values, "written"),
         _number(values, "userrefs") or 0,
-        None if marked is None or marked.isdigit() else marked,
+        mark.value if mark.source == LOCAL and sent is None else None,
     )
 
 
 def _number(values: t.Mapping[str, Property], name: str) -> int | None:
     found = values.get(name)
-    return int(found.value) if found is not None and found.value.isdigit() else None
+    return None if found is None else names.parse_number(found.value)
 
 
 # Changing

@@ -1,0 +1,333 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making a pair, with a first full copy or on what is there already. Pure.
+
+The order of a creation is that of the script, so that it can take over at every point: configuration here, the
+stream, configuration there, marks, and ``master`` last. What a killed creation left is told from the pools alone:
+the configuration names this host as the source and nobody is master.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import names
+from .errors import Exists, NoCommonSnapshot, NotFound, PoolFull, SplitBrain
+from .model import LOCAL, RECEIVED, USER_PROPERTIES, Common, Endpoint, Observed, Side, Snapshot
+from .settings import Settings
+from .state import HERE, PEER
+from .steps import (
+    Destroy,
+    Inherit,
+    Mark,
+    MoveAside,
+    MoveBack,
+    Restore,
+    Rollback,
+    Send,
+    SetProperties,
+    Step,
+    TakeSnapshot,
+)
+from .syncing import find_base, send_steps
+
+NEWEST = "newest"
+
+
+@dataclasses.dataclass(frozen=True)
+class PairGoal:
+    """The pair that is to be.
+
+    :param now: the time of the run in epoch seconds.
+    :param savecount: snapshots to keep here, None to leave it as it is.
+    :param peer_savecount: snapshots to keep there, None for the same as here.
+    :param default_savecount: what a new pair gets if nobody says otherwise.
+    :param adopt: build on data that the peer already has: a snapshot's short name, or ``newest``.
+    :param force: make room at the destination by moving what is there aside.
+    :param create_properties: properties that the replica gets when it is made.
+    :param peer_properties: properties that the replica always has.
+    """
+
+    peer: Endpoint
+    now: int
+    savecount: int | None = None
+    peer_savecount: int | None = None
+    default_savecount: int = 5
+    adopt: str | None = None
+    force: bool = False
+    create_properties: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    peer_properties: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.Iterator[Step]:
+    there = seen.side_there
+    half = _half_born(here, there)
+    if half is None:
+        _check_destination(here, seen, goal)
+    yield from _register(here, goal)
+    if half is not None and there is not None:
+        yield from _finish_replica(here, there, goal)
+        yield from _finish(here, goal, half[0].name, half[1].name, half)
+        return
+    aside = f"{goal.peer.filesystem}_replaced_{goal.now}"
+    if there is not None:
+        yield _move_aside(goal, aside)
+    target, take = _first_snapshot(here)
+    if take is not None:
+        yield take
+    arrived = f"{goal.peer.filesystem}@{names.split_snapshot(target)[1]}"
+    carried = dict({"readonly": "on"}, **goal.create_properties)
+    carried.update(goal.peer_properties)
+    carried.update(_registration_there(here, goal, None))
+    yield Send(
+        HERE,
+        target,
+        "the first full copy",
+        destination=goal.peer.filesystem,
+        options=settings.send_options,
+        **_properties_with_stream(here, seen, carried),
+    )
+    if not seen.features_there.modern:
+        yield SetProperties(PEER, goal.peer.filesystem, "makes it the replica", values=tuple(carried.items()))
+    yield from _finish(here, goal, target, arrived, None)
+    if there is not None and registered_properties(there):
+        yield Inherit(
+            PEER, aside, "what was moved aside is no replica any more", properties=registered_properties(there)
+        )
+
+
+def _half_born(here: Side, there: Side | None) -> tuple[Snapshot, Snapshot] | None:
+    """The first snapshot on both sides, if a creation of this pair got that far."""
+    if there is None or not here.registered or there.is_master:
+        return None
+    own = [found for found in here.own_snapshots if there.by_guid(found.guid)]
+    if not own or len(there.own_snapshots) != len(there.snapshots):
+        return None
+    first = t.cast(Snapshot, there.by_guid(own[-1].guid))
+    return (own[-1], first) if there.snapshots[-1].guid == first.guid else None
+
+
+def _check_destination(here: Side, seen: Observed, goal: PairGoal) -> None:
+    there, parent = seen.side_there, seen.there_parent
+    left = "nothing was changed"
+    if there is not None and there.is_master:
+        raise Exists(
+            "is itself the master of a pair and cannot become a replica",
+            host=goal.peer.host,
+            dataset=there.filesystem,
+            left=left,
+            hint="name another destination",
+        )
+    if there is not None and not goal.force:
+        raise Exists(
+            "the destination exists",
+            host=goal.peer.host,
+            dataset=there.filesystem,
+            left=left,
+            hint="name another destination; or adopt=newest builds on the data that is there; "
+            "or force=true moves it aside under another name",
+        )
+    if there is not None and not names.parent_of(there.filesystem):
+        raise Exists(
+            "the destination is a whole pool, which cannot be moved aside",
+            host=goal.peer.host,
+            dataset=there.filesystem,
+            left=left,
+            hint="name a dataset in it",
+        )
+    pool = parent if there is None else there.dataset
+    if pool is None:
+        raise NotFound(
+            f"does not exist, so {goal.peer.filesystem} cannot be made in it",
+            host=goal.peer.host,
+            dataset=names.parent_of(goal.peer.filesystem) or goal.peer.filesystem,
+            left=left,
+            hint="create it there first, or name another destination",
+        )
+    need, room = here.dataset.number("referenced"), pool.number("available")
+    if need is not None and room is not None and need > room:
+        raise PoolFull(
+            f"has {room} bytes free, the first copy of {here.host}:{here.filesystem} needs {need}",
+            host=goal.peer.host,
+            dataset=pool.name,
+            left=left,
+            hint="make room there or name another destination",
+        )
+
+
+def _register(here: Side, goal: PairGoal) -> t.Iterator[Step]:
+    """Write the configuration on this side, as far as it is not there."""
+    wanted = _configuration(here, goal)
+    wanted["savecount"] = str(goal.savecount or _kept_savecount(here) or goal.default_savecount)
+    values = {names.property_name(here.tag, name): value for name, value in wanted.items()}
+    missing = {name: value for name, value in values.items() if here.dataset.local(name) != value}
+    if missing:
+        before = tuple((name, here.dataset.local(name)) for name in missing)
+        undo = Restore(HERE, here.filesystem, "the pair could not be made", values=before)
+        yield SetProperties(HERE, here.filesystem, "registers the pair", values=tuple(missing.items()), undo=undo)
+
+
+def _kept_savecount(here: Side) -> int | None:
+    full = names.property_name(here.tag, "savecount")
+    return here.savecount if here.dataset.local(full) is not None else None
+
+
+def _configuration(here: Side, goal: PairGoal) -> dict[str, str]:
+    return {
+        "src-fs": here.filesystem,
+        "src-host": here.identity,
+        "dest-fs": goal.peer.filesystem,
+        "dest-host": goal.peer.host,
+    }
+
+
+def _move_aside(goal: PairGoal, aside: str) -> Step:
+    why = "force was given: it makes room for the replica, nothing of it is lost"
+    undo = MoveBack(PEER, goal.peer.filesystem, "the pair could not be made", old_name=aside)
+    return MoveAside(PEER, goal.peer.filesystem, why, new_name=aside, undo=undo)
+
+
+def _first_snapshot(here: Side) -> tuple[str, Step | None]:
+    """The snapshot to start from: what a killed creation left, or a new one."""
+    if here.registered and here.own_snapshots and here.last_sent is None:
+        return here.own_snapshots[-1].name, None
+    target = f"{here.filesystem}@{here.next_short}"
+    undo = Destroy(HERE, here.filesystem, "the pair could not be made", shorts=(here.next_short,))
+    return target, TakeSnapshot(HERE, target, "the first state to send", undo=undo)
+
+
+def _properties_with_stream(here: Side, seen: Observed, carried: t.Mapping[str, str]) -> dict[str, t.Any]:
+    """What goes to the replica together with the data, where its zfs can.
+
+    The source's own properties go along as they do with the script, but for the place of its mount: a replica must
+    never be mounted over something of its host. (A volume has none, and zfs refuses to exclude it there.)
+    """
+    if not (seen.features_here.modern and seen.features_there.modern):
+        return {}
+    exclude = ("mountpoint",) if here.dataset.type == "filesystem" else ()
+    return {"with_properties": True, "exclude": exclude, "set_there": tuple(carried.items())}
+
+
+def _registration_there(here: Side, goal: PairGoal, there: Side | None) -> dict[str, str]:
+    """The configuration that the peer is to have."""
+    wanted = {names.property_name(here.tag, name): value for name, value in _configuration(here, goal).items()}
+    count = goal.peer_savecount or goal.savecount
+    if count is None and (there is None or there.dataset.value(names.property_name(here.tag, "savecount")) is None):
+        count = goal.default_savecount
+    if count is not None:
+        wanted[names.property_name(here.tag, "savecount")] = str(count)
+    return wanted
+
+
+def register_there(here: Side, goal: PairGoal, values: t.Mapping[str, str], there: Side) -> t.Iterator[Step]:
+    """Write the configuration and other values on the peer, as far as they are not there."""
+    wanted = dict(_registration_there(here, goal, there), **values)
+    missing = {name: value for name, value in wanted.items() if not same_value(there.dataset.value(name), value)}
+    if missing:
+        yield SetProperties(PEER, goal.peer.filesystem, "makes it the replica", values=tuple(missing.items()))
+
+
+def _finish_replica(here: Side, there: Side, goal: PairGoal) -> t.Iterator[Step]:
+    carried = dict({"readonly": "on"}, **goal.create_properties)
+    carried.update(goal.peer_properties)
+    yield from register_there(here, goal, carried, there)
+
+
+def _finish(
+    here: Side, goal: PairGoal, target: str, arrived: str, known: tuple[Snapshot, Snapshot] | None
+) -> t.Iterator[Step]:
+    why = f"{goal.peer} confirmed it"
+    sent = (known[0].sent or known[1].sent if known else None) or goal.now
+    if known is None or known[1].sent is None:
+        yield Mark(PEER, arrived, why, tag=here.tag, sent=sent)
+    if known is None or known[0].sent is None:
+        yield Mark(HERE, target, why, tag=here.tag, sent=sent)
+    yield from _become_master(here)
+
+
+def _become_master(here: Side) -> t.Iterator[Step]:
+    if not here.is_master:
+        yield SetProperties(
+            HERE, here.filesystem, "the pair is complete", values=((names.property_name(here.tag, "master"), "yes"),)
+        )
+
+
+def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.Iterator[Step]:
+    """Build on a replication that somebody else made: the same GUID on both sides is all the proof there is."""
+    there = seen.side_there
+    if there is None:
+        raise NotFound(
+            "there is nothing to adopt",
+            host=goal.peer.host,
+            dataset=goal.peer.filesystem,
+            left="nothing was changed",
+            hint="without adopt a full copy is made",
+        )
+    if there.is_master:
+        raise SplitBrain(
+            "is itself the master of a pair", host=goal.peer.host, dataset=there.filesystem, left="nothing was changed"
+        )
+    common = find_base(here, there, goal.force)
+    _check_adopted(here, there, common, goal.adopt or NEWEST)
+    yield from _register(here, goal)
+    if goal.force and there.after(common.there):
+        yield Rollback(
+            PEER,
+            common.there.name,
+            "force was given: what it has of its own is thrown away",
+            loses=tuple(found.short for found in there.after(common.there)),
+        )
+    yield from register_there(here, goal, dict({"readonly": "on"}, **goal.peer_properties), there)
+    ours = names.parse_snapshot(here.tag, common.here.short)
+    if ours and not ours.unsent and common.here.short == common.there.short:
+        yield from _finish(here, goal, common.here.name, common.there.name, (common.here, common.there))
+        return
+    target = f"{here.filesystem}@{here.next_short}"
+    undo = Destroy(HERE, here.filesystem, "the pair could not be made", shorts=(here.next_short,))
+    yield TakeSnapshot(HERE, target, "the first state of the pair", undo=undo)
+    yield from send_steps(here, there, common.here, target, goal.now, settings)
+    yield from _become_master(here)
+
+
+def _check_adopted(here: Side, there: Side, common: Common, wanted: str) -> None:
+    """Refuse to adopt from a snapshot that is not the newest common one, unless we made that in a run that died."""
+    if wanted in (NEWEST, common.here.short):
+        return
+    named = here.by_short(wanted)
+    if named is None or there.by_guid(named.guid) is None:
+        raise NoCommonSnapshot(
+            f"snapshot {wanted} is not on both sides",
+            host=here.host,
+            dataset=here.filesystem,
+            left="nothing was changed",
+            hint=f"the newest that is on both is {common.here.short}",
+        )
+    if names.parse_snapshot(here.tag, common.here.short) is None:
+        raise NoCommonSnapshot(
+            f"snapshot {wanted} is on both sides, but {common.here.short} is newer",
+            host=here.host,
+            dataset=here.filesystem,
+            left="nothing was changed",
+            hint=f"adopt={common.here.short} takes that",
+        )
+
+
+def registered_properties(side: Side) -> tuple[str, ...]:
+    """The pair's properties that a dataset has of its own: the role first, what names the other side last."""
+    naming = ("src-host", "src-fs", "dest-host", "dest-fs")
+    order = ["master", *(name for name in USER_PROPERTIES if name not in naming), *naming]
+    full = (names.property_name(side.tag, name) for name in order)
+    return tuple(name for name in dict.fromkeys(full) if side.dataset.source(name) in (LOCAL, RECEIVED))
+
+
+_UNITS = {"K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
+
+
+def same_value(found: str | None, wanted: str) -> bool:
+    """Whether a property has a value, sizes compared as numbers: zfs shows 10485760 for 10M."""
+    if found == wanted:
+        return True
+    number = wanted[:-1] if wanted[-1:].upper() in _UNITS else ""
+    return names.parse_number(number) is not None and found == str(int(number) * 1024 ** _UNITS[wanted[-1].upper()])

@@ -1,0 +1,384 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps: the changes that there are, each with its commands, its effect and its wording. Pure.
+
+A step knows three things about itself: the commands that carry it out, the state that it leads to, and the line
+that reports it. Since the state is computed and not run, check mode and diff mode show exactly what a run does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import names, zfs
+from .model import LOCAL, Dataset, Features, Property, Snapshot
+from .state import PEER, State, unwritten, with_properties, with_snapshots
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One change to one dataset.
+
+    :param side: HERE or PEER.
+    :param target: the dataset or snapshot that is changed.
+    :param why: the reason, for people.
+    :param phase: steps of one phase of many plans are carried out together.
+    :param undo: what takes it back if a later step fails before the plan is past its point of no return.
+    :param optional: a failure is a warning and the plan goes on.
+    """
+
+    action: t.ClassVar[str] = ""
+    repeatable: t.ClassVar[bool] = False
+    """Whether the commands may be run once more after some of them went well and others did not."""
+    side: str
+    target: str
+    why: str
+    phase: int = dataclasses.field(default=0, compare=False)
+    undo: Step | None = dataclasses.field(default=None, compare=False)
+    optional: bool = dataclasses.field(default=False, compare=False)
+
+    @property
+    def group(self) -> t.Hashable:
+        """Steps with equal groups may share commands."""
+        return (self.action, self.side, self.target)
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        """The commands that carry out this step together with others of its group."""
+        raise NotImplementedError
+
+    def apply(self, state: State) -> State:
+        """The state after this step."""
+        raise NotImplementedError
+
+    def split(self) -> tuple[Step, ...]:
+        """The smallest steps that make up this one, for when it fails as a whole."""
+        return (self,)
+
+    def describe(self) -> str:
+        """What is done, as a person would say it."""
+        return "{} {}".format(self.action.replace("_", " "), self.target)
+
+
+def _targets(step: Step, also: t.Sequence[Step]) -> list[str]:
+    return [step.target] + [other.target for other in also]
+
+
+@dataclasses.dataclass(frozen=True)
+class TakeSnapshot(Step):
+    action = "snapshot"
+
+    @property
+    def group(self) -> t.Hashable:
+        return (self.action, self.side, names.pool_of(self.target))
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        return zfs.snapshot(_targets(self, also), features)
+
+    def apply(self, state: State) -> State:
+        dataset, short = names.split_snapshot(self.target)
+
+        def change(before: tuple[Snapshot, ...]) -> t.Iterable[Snapshot]:
+            txg = before[-1].createtxg + 1 if before else 1
+            # The real GUID is not known before; any that no snapshot has will do to tell it from the others.
+            return (*before, Snapshot(dataset, short, -txg, txg, 0, written=0))
+
+        return with_snapshots(unwritten(state, self.side), self.side, change)
+
+
+@dataclasses.dataclass(frozen=True)
+class SetProperties(Step):
+    """Set properties of a filesystem or volume."""
+
+    action = "set"
+    repeatable = True
+    values: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def group(self) -> t.Hashable:
+        return (self.action, self.side, self.values)
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        return zfs.set_properties(dict(self.values), _targets(self, also), features)
+
+    def apply(self, state: State) -> State:
+        return with_properties(state, self.side, self.target, dict(self.values))
+
+    def describe(self) -> str:
+        return "set {} on {}".format(" ".join("{}={}".format(*pair) for pair in self.values), self.target)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inherit(Step):
+    """Take properties off a dataset."""
+
+    action = "inherit"
+    repeatable = True
+    properties: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> t.Hashable:
+        return (self.action, self.side, self.properties)
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        return zfs.inherit(self.properties, _targets(self, also))
+
+    def apply(self, state: State) -> State:
+        return with_properties(state, self.side, self.target, dict.fromkeys(self.properties))
+
+    def describe(self) -> str:
+        return "take {} off {}".format(" ".join(self.properties), self.target)
+
+
+@dataclasses.dataclass(frozen=True)
+class Restore(Step):
+    """Give properties back the local values that they had, or none."""
+
+    action = "restore"
+    repeatable = True
+    values: tuple[tuple[str, str | None], ...] = ()
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        old = {name: value for name, value in self.values if value is not None}
+        commands = zfs.set_properties(old, [self.target], features) if old else []
+        return commands + zfs.inherit([name for name, value in self.values if value is None], [self.target])
+
+    def apply(self, state: State) -> State:
+        return with_properties(state, self.side, self.target, dict(self.values))
+
+    def describe(self) -> str:
+        return "restore {} of {}".format(" ".join(name for name, _value in self.values), self.target)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark(Step):
+    """Record that a snapshot is held by the receiver, with the time for which that is true."""
+
+    action = "mark_sent"
+    repeatable = True
+    tag: str = names.DEFAULT_TAG
+    sent: int = 0
+
+    @property
+    def group(self) -> t.Hashable:
+        return (self.action, self.side, self.tag, self.sent)
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        return zfs.set_properties(
+            {names.property_name(self.tag, "sent"): str(self.sent)}, _targets(self, also), features
+        )
+
+    def apply(self, state: State) -> State:
+        return with_snapshots(
+            state,
+            self.side,
+            lambda before: [
+                dataclasses.replace(found, sent=self.sent) if found.name == self.target else found for found in before
+            ],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Unmark(Step):
+    """Take the mark off snapshots that the receiver does not hold any more."""
+
+    action = "unmark_sent"
+    repeatable = True
+    tag: str = names.DEFAULT_TAG
+    shorts: tuple[str, ...] = ()
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        targets = [f"{self.target}@{short}" for short in self.shorts]
+        return zfs.inherit((names.property_name(self.tag, "sent"),), targets)
+
+    def apply(self, state: State) -> State:
+        return with_snapshots(
+            state,
+            self.side,
+            lambda before: [
+                dataclasses.replace(found, sent=None) if found.short in self.shorts else found for found in before
+            ],
+        )
+
+    def describe(self) -> str:
+        return "take the sent mark off {}@{}".format(self.target, ",".join(self.shorts))
+
+
+@dataclasses.dataclass(frozen=True)
+class Destroy(Step):
+    """Destroy snapshots of one dataset."""
+
+    action = "destroy"
+    shorts: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> t.Hashable:
+        return (self.action, self.side)
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        steps = [step for step in (self, *tuple(also)) if isinstance(step, Destroy)]
+        return zfs.destroy_snapshots([f"{step.target}@{short}" for step in steps for short in step.shorts], features)
+
+    def apply(self, state: State) -> State:
+        return with_snapshots(
+            state, self.side, lambda before: [found for found in before if found.short not in self.shorts]
+        )
+
+    def split(self) -> tuple[Step, ...]:
+        return tuple(dataclasses.replace(self, shorts=(short,)) for short in self.shorts)
+
+    def describe(self) -> str:
+        return "destroy {}@{}".format(self.target, ",".join(self.shorts))
+
+
+@dataclasses.dataclass(frozen=True)
+class RenameSnapshot(Step):
+    action = "rename"
+    new_short: str = ""
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        return [zfs.rename(self.target, self.new_name)]
+
+    @property
+    def new_name(self) -> str:
+        return f"{names.split_snapshot(self.target)[0]}@{self.new_short}"
+
+    def apply(self, state: State) -> State:
+        return with_snapshots(
+            state,
+            self.side,
+            lambda before: [
+                dataclasses.replace(found, short=self.new_short) if found.name == self.target else found
+                for found in before
+            ],
+        )
+
+    def describe(self) -> str:
+        return f"rename {self.target} to {self.new_name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class MoveAside(Step):
+    """Rename a whole dataset, so that its name is free and nothing of it is lost."""
+
+    action = "move_aside"
+    new_name: str = ""
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        return [zfs.rename(self.target, self.new_name)]
+
+    def apply(self, state: State) -> State:
+        return state.replace(self.side, None)
+
+    def describe(self) -> str:
+        return f"rename {self.target} with all that it contains to {self.new_name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class MoveBack(Step):
+    """Take a MoveAside back."""
+
+    action = "move_back"
+    old_name: str = ""
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        return [zfs.rename(self.old_name, self.target)]
+
+    def apply(self, state: State) -> State:
+        return state
+
+    def describe(self) -> str:
+        return f"rename {self.old_name} back to {self.target}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rollback(Step):
+    """Throw away what a side has of its own since a snapshot.
+
+    :param loses: the later snapshots that go with it.
+    """
+
+    action = "rollback"
+    loses: tuple[str, ...] = ()
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        return [zfs.rollback(self.target)]
+
+    def apply(self, state: State) -> State:
+        short = names.split_snapshot(self.target)[1]
+
+        def change(before: tuple[Snapshot, ...]) -> t.Iterable[Snapshot]:
+            kept = [found.short for found in before].index(short) + 1
+            return before[:kept]
+
+        return with_snapshots(state, self.side, change)
+
+    def describe(self) -> str:
+        lost = ", with it goes {}".format(",".join(self.loses)) if self.loses else ""
+        return f"roll back to {self.target}{lost}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Send(Step):
+    """Move a snapshot from here to the peer. Past the point of no return: what led to it is not undone any more.
+
+    :param target: the snapshot here.
+    :param base: the snapshot here from which the stream starts, empty for a full stream.
+    :param destination: the dataset on the peer.
+    :param with_properties: the source's own properties go along.
+    :param exclude: but for these.
+    :param set_there: properties that the peer's dataset gets with the stream.
+    """
+
+    action = "send"
+    base: str = ""
+    destination: str = ""
+    intermediates: bool = False
+    with_properties: bool = False
+    options: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    set_there: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def group(self) -> t.Hashable:
+        return (self.action,)
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        """The sending and the receiving command, to be joined by a pipe."""
+        return [
+            zfs.send(self.target, self.base or None, self.intermediates, self.with_properties, self.options),
+            zfs.receive(self.destination, dict(self.set_there), self.exclude),
+        ]
+
+    def apply(self, state: State) -> State:
+        source = state.here
+        short = names.split_snapshot(self.target)[1]
+        if source is None:
+            return state
+        shorts = [found.short for found in source.snapshots]
+        start = (
+            shorts.index(names.split_snapshot(self.base)[1]) + 1
+            if self.base and self.intermediates
+            else shorts.index(short)
+        )
+        arrived = source.snapshots[start : shorts.index(short) + 1]
+        there = state.there or Dataset(
+            self.destination,
+            source.type,
+            0,
+            {"readonly": Property("off", "default"), "mounted": Property("no", "none")},
+        )
+        txg = there.snapshots[-1].createtxg if there.snapshots else 0
+        copies = tuple(
+            dataclasses.replace(found, dataset=self.destination, createtxg=txg + index + 1, sent=None, holds=0)
+            for index, found in enumerate(arrived)
+        )
+        properties = dict(there.properties, **{name: Property(value, LOCAL) for name, value in self.set_there})
+        return state.replace(
+            PEER, dataclasses.replace(there, snapshots=there.snapshots + copies, properties=properties)
+        )
+
+    def describe(self) -> str:
+        since = f" from {names.split_snapshot(self.base)[1]}" if self.base else " in full"
+        return f"send {self.target}{since} to {self.destination}"

@@ -1,0 +1,199 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pairs of datasets as ZFS would show them, written short.
+
+A snapshot is one word: ``NAME[=IDENTITY][*][!][+BYTES]``
+
+* equal identities mean equal GUIDs; without one the name is the identity, so equal names are equal snapshots;
+* ``*`` carries the local mark ``sent``, ``!`` carries a hold, ``+BYTES`` were written before it (otherwise none).
+
+So ``zrep_000002_unsent=zrep_000002`` is the snapshot 2 after it was renamed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import zlib
+
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import names
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.model import (
+    LOCAL,
+    RECEIVED,
+    Dataset,
+    Endpoint,
+    Features,
+    Observed,
+    Property,
+    Side,
+    Snapshot,
+)
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.settings import Settings
+
+HOST = "hosta"
+FS = "pool1/data"
+PEER_HOST = "hostb"
+PEER_FS = "pool2/copy"
+PEER = Endpoint(PEER_HOST, PEER_FS)
+TAG = "zrep"
+
+BEGIN = 1600000000
+"""When snapshot 0 was made, and each later serial a minute after the one before."""
+NOW = 1700000000
+
+MODERN = Features(frozenset(("written", "receive_resume_token")))
+OLD = Features(frozenset(("unique",)))
+SETTINGS = Settings(identity=HOST)
+SIZE = 50000
+ROOM = 10**9
+
+_WORD = re.compile(r"(?P<name>[^=*!+]+)(?:=(?P<identity>[^*!+]+))?(?P<sent>\*)?(?P<hold>!)?(?:\+(?P<written>\d+))?\Z")
+
+
+def guid_of(identity):
+    return zlib.crc32(identity.encode()) + 1
+
+
+def own(serial, tag=TAG):
+    """The word for an unmarked snapshot of the pair."""
+    return names.snapshot_name(tag, serial)
+
+
+def sent(*serials):
+    """The words for snapshots that were sent."""
+    return [own(serial) + "*" for serial in serials]
+
+
+def time_of(short, tag=TAG):
+    found = names.parse_snapshot(tag, short)
+    return BEGIN + 60 * (found.serial if found else 0)
+
+
+def snapshots(dataset, *words, tag=TAG):
+    found = []
+    for position, word in enumerate(words):
+        parts = _WORD.match(word)
+        name, identity = parts.group("name"), parts.group("identity") or parts.group("name")
+        found.append(
+            Snapshot(
+                dataset,
+                name,
+                guid_of(identity),
+                100 + 10 * position,
+                time_of(name, tag),
+                sent=time_of(identity, tag) if parts.group("sent") else None,
+                written=int(parts.group("written") or 0),
+                holds=1 if parts.group("hold") else 0,
+            )
+        )
+    return tuple(found)
+
+
+def dataset(name, *words, tag=TAG, kind="filesystem", written=0, properties=None):
+    """A dataset that belongs to no pair. Properties are values, or pairs of value and source; None takes one away."""
+    values = {
+        "type": (kind, "none"),
+        "guid": (str(guid_of(name)), "none"),
+        "referenced": (str(SIZE), "none"),
+        "available": (str(ROOM), "none"),
+        "mounted": ("yes", "none"),
+        "readonly": ("off", "default"),
+        "written": (str(written), "none"),
+    }
+    values.update(properties or {})
+    found = {
+        key: Property(value, LOCAL) if isinstance(value, str) else Property(*value)
+        for key, value in values.items()
+        if value is not None
+    }
+    return Dataset(name, kind, guid_of(name), found, snapshots(name, *words, tag=tag))
+
+
+def registration(tag=TAG, source=LOCAL, savecount="5"):
+    values = {
+        "src-fs": FS,
+        "src-host": HOST,
+        "dest-fs": PEER_FS,
+        "dest-host": PEER_HOST,
+        "savecount": savecount,
+    }
+    return {names.property_name(tag, name): (value, source) for name, value in values.items()}
+
+
+def master(*words, tag=TAG, savecount="5", written=4096, properties=None, **more):
+    values = registration(tag, LOCAL, savecount)
+    values[names.property_name(tag, "master")] = ("yes", LOCAL)
+    values.update(properties or {})
+    return dataset(FS, *words, tag=tag, written=written, properties=values, **more)
+
+
+def replica(*words, tag=TAG, savecount="5", written=0, properties=None, **more):
+    values = registration(tag, RECEIVED, savecount)
+    values.update({"readonly": ("on", LOCAL), "mounted": ("no", "none")})
+    values.update(properties or {})
+    return dataset(PEER_FS, *words, tag=tag, written=written, properties=values, **more)
+
+
+def observed(here, there=None, tag=TAG, features=MODERN, parent=None, **more):
+    """What the host of the master sees."""
+    known = {
+        "filesystem": FS,
+        "peer_host": PEER_HOST,
+        "peer_filesystem": PEER_FS,
+        "there_parent": dataset("pool2") if parent is None else parent,
+        "asked": True,
+        "features_here": features,
+        "features_there": features,
+    }
+    known.update(more)
+    return Observed(tag, HOST, here=here, there=there, **known)
+
+
+def observed_from_replica(here, there=None, tag=TAG):
+    """What the host of the replica sees."""
+    return Observed(tag, PEER_HOST, PEER_FS, here, HOST, FS, there, asked=True)
+
+
+def later(seen, state):
+    """What would be observed after steps led to a state: snapshots have a time of creation, and a GUID above 0."""
+    return dataclasses.replace(seen, here=_real(state.here), there=_real(state.there))
+
+
+def _real(found):
+    if found is None:
+        return None
+    made = [
+        snapshot
+        if snapshot.guid > 0
+        else dataclasses.replace(snapshot, guid=2**40 - snapshot.guid, creation=snapshot.creation or NOW)
+        for snapshot in found.snapshots
+    ]
+    return dataclasses.replace(found, snapshots=tuple(made))
+
+
+def side(found, host=HOST, tag=TAG):
+    return Side(host, host, tag, found)
+
+
+def shorts(found):
+    return [snapshot.short for snapshot in found.snapshots]
+
+
+def marked(found):
+    return [snapshot.short for snapshot in found.snapshots if snapshot.sent is not None]
+
+
+def actions(plan):
+    """The steps of a plan as (side, action) pairs."""
+    return [(step.side, step.action) for step in plan.steps]
+
+
+def printed(found, properties):
+    """Datasets, or triples of name and properties, as ``zfs get -Hp -o name,property,value,source`` prints them."""
+    lines = []
+    for name, values in found:
+        for wanted in properties:
+            value = values.get(wanted, Property("-", "none"))
+            lines.append("\t".join((name, wanted, value.value, "-" if value.source == "none" else value.source)))
+    return "".join(line + "\n" for line in lines)

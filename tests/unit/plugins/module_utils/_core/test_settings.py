@@ -1,0 +1,200 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options and environment, and the private directory."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import settings
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import BadInput
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.shell import host_name
+
+
+@pytest.fixture
+def make(tmp_path):
+    def build(environment=None, **options):
+        return settings.make(environment=dict({"ZREP_RUNDIR": str(tmp_path)}, **(environment or {})), **options)
+
+    return build
+
+
+def test_defaults(make, tmp_path):
+    found = make()
+    assert found.tag == "zrep"
+    assert found.identity == host_name()
+    assert found.ssh == ("ssh",)
+    assert found.intermediates
+    assert found.rename_unsent
+    assert not found.skip_expire
+    assert found.parallel == 1
+    assert os.path.dirname(found.rundir) == str(tmp_path)
+
+
+@pytest.mark.acceptance(15)
+def test_case_15_only_the_default_tag_sends_intermediates(make):
+    assert not make(tag="dc").intermediates
+    assert make(tag="dc", intermediates=True).intermediates
+    assert not make(intermediates=False).intermediates
+
+
+@pytest.mark.acceptance(44)
+@pytest.mark.parametrize(("value", "skip"), [("1", True), ("yes", True), ("", False)])
+def test_case_44_expiry_can_be_switched_off(make, value, skip):
+    assert make({"ZREP_SKIP_EXPIRE": value}).skip_expire is skip
+
+
+@pytest.mark.acceptance(10)
+def test_case_10_this_host_may_go_by_another_name(make):
+    assert make(src_host="x").identity == "x"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tag": ""},
+        {"tag": "-x"},
+        {"tag": "a:b"},
+        {"src_host": "a b"},
+        {"src_host": "-x"},
+        {"parallel": 0},
+        {"parallel": -1},
+        {"parallel": settings.PARALLEL_LIMIT + 1},
+        {"ssh": ""},
+        {"ssh": "  "},
+        {"ssh": "ssh 'open"},
+    ],
+)
+def test_what_cannot_be_used(make, options):
+    with pytest.raises(BadInput):
+        make(**options)
+
+
+def test_ssh_is_words_and_no_shell(make):
+    assert make(ssh="ssh -p 2222 -o 'User=a b' ; id").ssh == ("ssh", "-p", "2222", "-o", "User=a b", ";", "id")
+
+
+@pytest.mark.parametrize("word", ["-c", "-L", "-cLe", "-w", "--raw", "--compressed", "--large-block"])
+def test_send_options(make, word):
+    assert make(send_options=[word]).send_options == (word,)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "",
+        "c",
+        "-",
+        "--",
+        "-i",
+        "-I",
+        "-R",
+        "-t",
+        "-n",
+        "-v",
+        "-P",
+        "-p",
+        "-S",
+        "-cR",
+        "-c -R",
+        "-c;id",
+        "p/a@1",
+        "--raw=x",
+        "-d3",
+    ],
+)
+def test_send_options_that_change_what_a_stream_is(make, word):
+    with pytest.raises(BadInput):
+        make(send_options=["-c", word])
+
+
+@pytest.mark.parametrize(
+    "word", ["--replicate", "--props", "--dryrun", "--parsable", "--verbose", "--resume", "--saved"]
+)
+def test_long_names_of_send_options_that_change_what_a_stream_is(make, word):
+    with pytest.raises(BadInput):
+        make(send_options=[word])
+
+
+@pytest.mark.parametrize("word", ["-d", "--redact", "-X", "--exclude"])
+def test_send_options_that_would_swallow_the_next_word(make, word):
+    with pytest.raises(BadInput):
+        make(send_options=[word])
+
+
+@pytest.mark.acceptance(26)
+def test_case_26_the_shortest_limit_for_a_busy_filesystem():
+    with pytest.raises(BadInput):
+        settings.check_skip_busy(29)
+    assert settings.check_skip_busy(30) == 30
+    assert settings.check_skip_busy(None) is None
+
+
+def test_settings_are_frozen(make):
+    with pytest.raises(AttributeError):
+        make().tag = "other"
+
+
+# The private directory
+
+
+def directory(base):
+    return settings.private_directory({"ZREP_RUNDIR": str(base)})
+
+
+def test_the_private_directory_is_made(tmp_path):
+    path = directory(tmp_path / "new")
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
+    assert directory(tmp_path / "new") == path
+
+
+def test_users_have_directories_of_their_own(tmp_path, monkeypatch):
+    mine = directory(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    assert "4321" in os.path.basename(_path_of(tmp_path))
+    monkeypatch.undo()
+    assert directory(tmp_path) == mine
+
+
+def _path_of(base):
+    """Where another user's directory would be; it is refused, since it cannot be made in that name."""
+    with pytest.raises(BadInput) as caught:
+        directory(base)
+    return caught.value.message.partition("directory ")[2].partition(" ")[0]
+
+
+def test_a_link_is_no_private_directory(tmp_path):
+    path = directory(tmp_path)
+    os.rename(path, path + "-real")
+    os.symlink(path + "-real", path)
+    with pytest.raises(BadInput):
+        directory(tmp_path)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
+def test_others_may_not_write_to_the_private_directory(tmp_path, mode):
+    os.chmod(directory(tmp_path), mode)
+    with pytest.raises(BadInput):
+        directory(tmp_path)
+
+
+def test_a_file_is_no_private_directory(tmp_path):
+    path = directory(tmp_path)
+    os.rmdir(path)
+    with open(path, "w", encoding="utf-8"):
+        pass
+    with pytest.raises(BadInput):
+        directory(tmp_path)
+
+
+def test_the_directory_of_somebody_else_is_no_private_directory(tmp_path, monkeypatch):
+    path = directory(tmp_path)
+    other = os.path.join(os.path.dirname(path), "zrep-4321")
+    os.mkdir(other, 0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    with pytest.raises(BadInput):
+        directory(tmp_path)
