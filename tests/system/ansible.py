@@ -17,7 +17,13 @@ from tests.lab import Lab
 def run_playbook(lab: Lab, playbook: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a playbook, given by its path or by its full name in the collection, to its end."""
     command = [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-i", str(lab.inventory_path), *options]
-    environment = dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_PIPELINING="1", ANSIBLE_LOCALHOST_WARNING="0")
+    environment = dict(
+        os.environ,
+        ANSIBLE_COLLECTIONS_PATH=str(Path(__file__).resolve().parents[2] / "build" / "live"),
+        ANSIBLE_LOCALHOST_WARNING="0",
+        ANSIBLE_NOCOLOR="1",
+        ANSIBLE_PIPELINING="1",
+    )
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False
     )

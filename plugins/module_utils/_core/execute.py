@@ -12,6 +12,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import queue
+import time
 import typing as t
 
 from . import zfs
@@ -25,6 +26,9 @@ from .transfer import run_stream
 
 PATIENCE_SECONDS = 10
 """How long a stream that is through waits for the others of its phase before it is recorded without them."""
+
+UNDO_ATTEMPTS = 20
+UNDO_PAUSE_SECONDS = 0.5
 
 
 @dataclasses.dataclass
@@ -189,7 +193,7 @@ class Executor:
         if isinstance(error, (LinkLost, Unreachable)):
             return
         for step in reversed(work.undo):
-            failed = self._run(work, step.commands((), self._features(work, step)), step)
+            failed = self._take_back(work, step)
             if failed is not None:
                 error.left = f"{error.left}; could not {step.describe()} afterwards ({failed.message})".strip("; ")
                 return
@@ -197,6 +201,16 @@ class Executor:
         undone = [step.describe() for step in reversed(work.undo)]
         if not error.left:
             error.left = _left(work, undone)
+
+    def _take_back(self, work: Work, step: Step) -> ZrepError | None:
+        """Carry out an undo step, with patience: what was mounted or read a moment ago can be busy for another."""
+        failed = self._run(work, step.commands((), self._features(work, step)), step)
+        for _attempt in range(UNDO_ATTEMPTS):
+            if failed is None or "busy" not in failed.message:
+                break
+            time.sleep(UNDO_PAUSE_SECONDS)
+            failed = self._run(work, step.commands((), self._features(work, step)), step)
+        return failed
 
 
 def _left(work: Work, undone: list[str]) -> str:

@@ -90,18 +90,19 @@ def _lives_since(pid: int, since: str | None) -> bool:
     except (OSError, OverflowError):
         return False
     try:
+        state, started = _process(pid)
         taken = time.mktime(time.strptime(since or "", "%Y%m%d%H%M%S"))
-        started = _start_time(pid)
     except (ValueError, OSError, IndexError, OverflowError):
         return True
-    # A process number that was given out again, after a crash or a reboot, belongs to a younger process.
-    return started <= taken + 2
+    # A zombie does nothing any more. A number that was given out again, after a crash or a reboot, belongs to a younger
+    # process than the one that took the lock.
+    return state != "Z" and started <= taken + 2
 
 
-def _start_time(pid: int) -> float:
-    """When a process began, in epoch seconds (proc(5): field 22 of stat, in clock ticks since boot)."""
+def _process(pid: int) -> tuple[str, float]:
+    """The state of a process, and when it began in epoch seconds (proc(5): fields 3 and 22 of stat)."""
     with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        ticks = int(file.read().rpartition(")")[2].split()[19])
+        fields = file.read().rpartition(")")[2].split()
     with open("/proc/stat", encoding="utf-8") as file:
         boot = next(int(line.split()[1]) for line in file if line.startswith("btime "))
-    return boot + ticks / os.sysconf("SC_CLK_TCK")
+    return fields[0], boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")

@@ -47,7 +47,7 @@ def make_settings(params: t.Mapping[str, t.Any]) -> Settings:
         intermediates=params.get("intermediates"),
         rename_unsent=params.get("rename_unsent", True),
         lock_properties=params.get("script_locks", False),
-        parallel=params.get("parallel") or 1,
+        parallel=params.get("parallel", 1),
     )
 
 
@@ -93,7 +93,10 @@ def single(outcome: Outcome, dry: bool) -> dict[str, t.Any]:
 
 
 def _failure(failed: t.Sequence[t.Mapping[str, t.Any]]) -> str:
-    sentences = [item["text"] for item in failed]
+    sentences = [
+        item["text"] if item["filesystem"] in item["text"] else "{}: {}".format(item["filesystem"], item["text"])
+        for item in failed
+    ]
     if len(sentences) == 1:
         return str(sentences[0])
     return "{} filesystems failed: {}".format(len(sentences), " | ".join(sentences))

@@ -94,6 +94,7 @@ def _mend(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
         )
     else:
         _check_mutual(here, there)
+    _check_counts(here, there, goal)
     yield from _set_where_different(here, HERE, _savecount(here.tag, goal.savecount))
     values = _savecount(here.tag, goal.peer_savecount or goal.savecount)
     if here.is_master:
@@ -115,6 +116,16 @@ def _check_mutual(here: Side, there: Side) -> None:
             left="nothing was changed",
             hint="remove this half with state=absent local_only=true, or repair the pair on the master",
         )
+
+
+def _check_counts(here: Side, there: Side, goal: PairGoal) -> None:
+    """Refuse a count that is nonsense where nobody says what it should be."""
+    full = names.property_name(here.tag, "savecount")
+    if goal.savecount is None:
+        _dummy = here.savecount
+        # A count that is missing is made good.
+        if goal.peer_savecount is None and there.dataset.value(full) is not None:
+            _dummy = there.savecount
 
 
 def _as_recorded(goal: PairGoal, here: Side) -> PairGoal:

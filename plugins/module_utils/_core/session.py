@@ -78,11 +78,11 @@ class Session:
         """Make what ZFS says about bytes written exact up to now.
 
         :param filesystems: None for all of this host, which not every zfs can.
-        :returns: whether that is so now. A dry session changes nothing, not even this.
+        :returns: whether that is so now. A dry session does it too: it changes nothing, and predictions need it.
         """
         features = self._memory.recall(self.settings.identity) or Features()
         commands = None if filesystems == [] else zfs.settle(filesystems, self.settings.tag, features)
-        if self.dry or commands is None:
+        if commands is None:
             return False
         self._run(commands)
         return True
