@@ -74,12 +74,12 @@ def fresh(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Fresh]:
 
 
 @pytest.fixture
-def host1(lab: Lab, fresh: Fresh) -> Host:  # noqa: ARG001 - asked for so that the host is reset afterwards
+def host1(lab: Lab, fresh: Fresh) -> Host:
     """The first host of the lab, with pool1."""
     return lab.hosts["host1"]
 
 
 @pytest.fixture
-def host2(lab: Lab, fresh: Fresh) -> Host:  # noqa: ARG001
+def host2(lab: Lab, fresh: Fresh) -> Host:
     """The second host of the lab, with pool2."""
     return lab.hosts["host2"]

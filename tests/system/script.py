@@ -1,0 +1,115 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the zrep script does to the pools, command by command, as its documented behaviour has it.
+
+The script itself may not be distributed, so it stands in the tests as the sequence of zfs commands that it is known to
+run. It judges snapshots by their names and sorts them as text, like the script; the tests rely on that.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+
+from tests.lab import CommandFailed
+from tests.system.pairs import Pair
+
+
+class ScriptFailed(Exception):
+    """The script would have ended with status 1."""
+
+
+def init(pair: Pair, savecount: int = 5) -> None:
+    """Make the pair as the script does on a zfs that cannot receive with ``-o``."""
+    tag = pair.tag
+    config = {
+        "src-fs": pair.fs,
+        "src-host": pair.a.name,
+        "dest-fs": pair.dest,
+        "dest-host": pair.b.name,
+        "savecount": str(savecount),
+    }
+    for name, text in config.items():
+        pair.a.zfs("set", f"{tag}:{name}={text}", pair.fs)
+    first = f"{tag}_000000"
+    pair.a.zfs("snapshot", f"{pair.fs}@{first}")
+    # Not mounted: zfs-fuse does not make a mounted filesystem read-only, a real one would.
+    pair.a.run(f"zfs send {pair.fs}@{first} | ssh {pair.b.name} zfs receive -u -F {pair.dest}")
+    pair.b.zfs("set", "readonly=on", pair.dest)
+    for name, text in config.items():
+        pair.b.zfs("set", f"{tag}:{name}={text}", pair.dest)
+    # On the master only: a replica that was never synced has no mark.
+    pair.a.zfs("set", f"{tag}:sent={int(time.time())}", f"{pair.fs}@{first}")
+    pair.a.zfs("set", f"{tag}:master=yes", pair.fs)
+
+
+def snaponly(pair: Pair) -> str:
+    """Take the next snapshot; its short name."""
+    names = _snapshots(pair.a, pair.fs, pair.tag)
+    if not names:
+        raise ScriptFailed("no snapshot to count on from")
+    serial = int(re.search(r"_([0-9a-f]{6})", names[-1])[1], 16) + 1
+    short = f"{pair.tag}_{serial:06x}"
+    pair.a.zfs("snapshot", f"{pair.fs}@{short}")
+    return short
+
+
+def sync(pair: Pair, only_send: bool = False) -> None:
+    """Sync a pair, or send what ``snaponly`` took."""
+    a, b, tag = pair.a, pair.b, pair.tag
+    if _local(a, pair.fs, f"{tag}:master") != "yes":
+        raise ScriptFailed("not master")
+    owner = _local(a, pair.fs, f"{tag}:lock-pid")
+    if owner and a.run(["kill", "-0", owner], check=False).returncode == 0:
+        raise ScriptFailed("locked")
+    base = _last_sent(pair)
+    if base is None:
+        raise ScriptFailed("no sent snapshot")
+    short = _snapshots(a, pair.fs, tag)[-1] if only_send else snaponly(pair)
+    if _local(b, pair.dest, f"{tag}:master") == "yes":
+        raise ScriptFailed("split brain")
+    if short != base:
+        increment = "-I" if tag == "zrep" else "-i"
+        now = int(time.time())
+        try:
+            a.run(f"zfs send {increment} {pair.fs}@{base} {pair.fs}@{short} | ssh {b.name} zfs receive {pair.dest}")
+        except CommandFailed as error:
+            a.zfs("rename", f"{pair.fs}@{short}", f"{pair.fs}@{short}_unsent")
+            raise ScriptFailed(str(error)) from None
+        b.zfs("set", f"{tag}:sent={now}", f"{pair.dest}@{short}")
+        a.zfs("set", f"{tag}:sent={now}", f"{pair.fs}@{short}")
+    expire(pair)
+
+
+def expire(pair: Pair) -> None:
+    """Destroy what the savecounts of the two sides do not cover."""
+    last = _last_sent(pair)
+    count = int(_any(pair.a, pair.fs, f"{pair.tag}:savecount"))
+    names = _snapshots(pair.a, pair.fs, pair.tag)
+    before = names[: names.index(last)]
+    for short in before[: max(0, len(before) - (count - 1))]:
+        pair.a.zfs("destroy", "-r", f"{pair.fs}@{short}")
+    count = int(_any(pair.b, pair.dest, f"{pair.tag}:savecount"))
+    for short in _snapshots(pair.b, pair.dest, pair.tag)[:-count]:
+        pair.b.zfs("destroy", "-r", f"{pair.dest}@{short}")
+
+
+def _snapshots(host, dataset: str, tag: str) -> list[str]:
+    """Snapshots of the tag in the order of their text; whatever follows the six digits counts too."""
+    lines = host.zfs("list", "-H", "-r", "-d", "1", "-t", "snapshot", "-o", "name", dataset).splitlines()
+    shorts = [line.partition("@")[2] for line in lines]
+    return sorted(short for short in shorts if re.match(rf"{tag}_[0-9a-f]{{6}}", short))
+
+
+def _last_sent(pair: Pair) -> str | None:
+    lines = pair.a.zfs("get", "-H", "-r", "-s", "local", "-o", "name", f"{pair.tag}:sent", pair.fs).splitlines()
+    return max(lines).partition("@")[2] if lines else None
+
+
+def _local(host, dataset: str, name: str) -> str:
+    return host.zfs("get", "-H", "-o", "value", "-s", "local", name, dataset).strip()
+
+
+def _any(host, dataset: str, name: str) -> str:
+    return host.zfs("get", "-H", "-o", "value", name, dataset).strip()
