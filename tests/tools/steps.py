@@ -48,8 +48,7 @@ def artefact(name: str, command: str, venv: str) -> Step:
 def system(name: str, arguments: str) -> Step:
     """These load the machine with hosts of their own, so they run alone; a lab that cannot be made is a failure."""
     command = (
-        "ZFSOPS_LAB_REQUIRED=1 "
-        f"python -m pytest tests/system -n {SLOTS} --dist worksteal {arguments}"
+        f"ZFSOPS_LAB_REQUIRED=1 python -m pytest tests/system -n {SLOTS} --dist worksteal --timeout 300 {arguments}"
     )
     return Step(
         name,

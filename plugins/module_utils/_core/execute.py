@@ -192,14 +192,17 @@ class Executor:
         work.error = error
         if isinstance(error, (LinkLost, Unreachable)):
             return
+        undone, stuck = [], []
         for step in reversed(work.undo):
             failed = self._take_back(work, step)
-            if failed is not None:
-                error.left = f"{error.left}; could not {step.describe()} afterwards ({failed.message})".strip("; ")
-                return
-            work.done.append(step)
-        undone = [step.describe() for step in reversed(work.undo)]
-        if not error.left:
+            if failed is None:
+                work.done.append(step)
+                undone.append(step.describe())
+            else:
+                stuck.append(f"could not {step.describe()} ({failed.message})")
+        if stuck:
+            error.left = "; ".join(filter(None, [error.left, *stuck]))
+        elif not error.left:
             error.left = _left(work, undone)
 
     def _take_back(self, work: Work, step: Step) -> ZrepError | None:

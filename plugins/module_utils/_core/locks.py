@@ -4,8 +4,8 @@
 """Who may work on a pair.
 
 Our own lock is the kernel's (flock(2) on a file in the run directory): death releases it, whatever killed us. The
-programs of a running stream inherit it, so it lives as long as they do. The script's lock is two properties with a
-process number; it is always respected while that process lives.
+sending program of a stream inherits it, so it lives as long as that has something to send. The script's lock is two
+properties with a process number; it is always respected while that process lives.
 """
 
 from __future__ import annotations

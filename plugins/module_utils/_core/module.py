@@ -81,7 +81,7 @@ def run(module: AnsibleModule, work: t.Callable[[Settings], dict[str, t.Any]]) -
         result.pop("diff", None)
     failed = result.get("failed_filesystems")
     if failed:
-        module.fail_json(msg=_failure(failed), **result)
+        module.fail_json(msg=_failure(failed), error=failed[0], **result)
     module.exit_json(**result)
 
 

@@ -174,13 +174,13 @@ def pipeline(
 ) -> Ended:
     """Connect two programs with a pipe of the kernel and wait for both.
 
-    :param keep: file descriptors that both inherit, so that a lock lives as long as they do.
+    :param keep: file descriptors that the sender inherits, so that a lock lives as long as it does. (ssh closes them.)
     """
     # Complaints go to files: a program that writes many of them must not wait for us to read.
     with tempfile.TemporaryFile() as sender_err, tempfile.TemporaryFile() as receiver_err:
         first = _start(sender, host, err=sender_err, keep=keep)
         try:
-            second = _start(receiver, host, stdin=first.stdout, out=subprocess.DEVNULL, err=receiver_err, keep=keep)
+            second = _start(receiver, host, stdin=first.stdout, out=subprocess.DEVNULL, err=receiver_err)
         except BaseException:
             _kill(first)
             raise

@@ -103,11 +103,14 @@ def check_replica(here: Side, seen: Observed) -> Side:
         )
     if there.is_master:
         raise SplitBrain(
-            f"both {here.host}:{here.filesystem} and {there.host}:{there.filesystem} are master of this pair",
+            f"both this and {there.host}:{there.filesystem} are master of the pair",
+            host=here.host,
+            dataset=here.filesystem,
             left=left + " and nothing was sent",
             hint="find out with zrep_info check_peer=true which side has what, then settle it with zrep_failover",
         )
-    if there.registered:
+    # A replica without a registration, or with part of one, is known by its GUIDs; zrep_pair completes it.
+    if there.names_peer:
         source = there.source
         if source.filesystem != here.filesystem or not names.same_host(source.host, here.source.host):
             raise PairedElsewhere(

@@ -255,13 +255,20 @@ def test_the_last_begun_is_the_first_taken_back(hosts, streams):
     assert streams.log[3:] == [(HOST, "zfs", "destroy", "p/a@new"), (HOST, "zfs", "inherit", "x", "p/a")]
 
 
-def test_what_could_not_be_taken_back_is_said(hosts, streams):
+def test_what_could_not_be_taken_back_is_said_and_the_rest_is(hosts, streams, monkeypatch):
     here, peer = hosts
+    monkeypatch.setattr(execute, "UNDO_PAUSE_SECONDS", 0)
+    steps = [
+        SetProperties(HERE, "p/a", "", values=(("x", "1"),), undo=Inherit(HERE, "p/a", "", properties=("x",))),
+        *sync_steps("p/a"),
+    ]
     streams.failing["p/a@new"] = errors.PoolFull("is full")
     here.failing["rename"] = "cannot rename: dataset is busy"
-    (done,) = carry_out(here, work(peer, *sync_steps("p/a")))
+    (done,) = carry_out(here, work(peer, *steps))
     assert "busy" in done.error.left
     assert isinstance(done.error, errors.PoolFull)
+    assert streams.log[-1] == (HOST, "zfs", "inherit", "x", "p/a")
+    assert [entry[2] for entry in streams.log].count("rename") == 1 + execute.UNDO_ATTEMPTS
 
 
 @pytest.mark.acceptance(24)

@@ -407,6 +407,7 @@ def test_a_sound_pair_needs_nothing():
         {"readonly": ("off", "default")},
         {"zrep:dest-host": "another-name"},
         {"zrep:savecount": None},
+        {"zrep:src-host": None},
         dict.fromkeys(registration()),
     ],
 )

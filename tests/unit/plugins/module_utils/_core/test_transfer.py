@@ -60,7 +60,7 @@ def test_both_ends_went_well():
 )
 def test_the_first_cause_counts(sender, receiver, kind, host):
     error = verdict(sender, receiver)
-    assert type(error) is kind
+    assert error.__class__ is kind
     assert error.host == host
     assert getattr(error, "certain", True)
 

@@ -408,7 +408,7 @@ FAILURES = [
 def test_what_a_complaint_means(verb, stderr, kind):
     argv = ("zfs", verb, "pool1/dst")
     found = zfs.failure(argv, 1, stderr, "hostb", "pool1/dst")
-    assert type(found) is kind
+    assert found.__class__ is kind
     assert (found.host, found.dataset) == ("hostb", "pool1/dst")
     assert f"zfs {verb}" in found.message
     if isinstance(found, errors.CommandFailed):
