@@ -9,7 +9,8 @@ import typing as t
 
 from .errors import BadProperty, ZrepError
 from .model import Observed, Side, newest_common, unsent_bytes
-from .syncing import check_replica, count, find_base
+from .roles import check_replica
+from .syncing import count, find_base
 
 ERROR = "error"
 WARNING = "warning"

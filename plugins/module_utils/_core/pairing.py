@@ -10,24 +10,21 @@ import typing as t
 
 from . import names
 from .creating import NEWEST, PairGoal, adopt, create, register_there, registered_properties, same_value
-from .errors import BadInput, BadProperty, NotFound, PairedElsewhere, WrongRole
+from .errors import BadInput, BadProperty, PairedElsewhere, WrongRole
 from .model import Endpoint, Observed, Side, newest_common
 from .plan import Plan
+from .roles import check_exists, check_master, check_replica
 from .settings import Settings
 from .state import HERE, PEER, State
 from .steps import Destroy, Inherit, SetProperties, Step, Unmark
-from .syncing import check_master, check_replica, complete_record, find_base
+from .syncing import complete_record, find_base
 
 __all__ = ["NEWEST", "PairGoal", "plan_absent", "plan_present"]
 
 
 def plan_present(seen: Observed, goal: PairGoal, settings: Settings) -> Plan:
     """The steps that make the pair as wanted; raises what stands against it."""
-    here = seen.side_here
-    if here is None:
-        raise NotFound(
-            "no such filesystem or volume", host=seen.identity, dataset=seen.filesystem, left="nothing was changed"
-        )
+    here = check_exists(seen)
     if goal.peer.filesystem == here.filesystem and names.short_host(goal.peer.host) in ("localhost", here.identity):
         raise BadInput("a filesystem cannot be its own replica", host=here.host, dataset=here.filesystem)
     state = State(seen.here, seen.there)

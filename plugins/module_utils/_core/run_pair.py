@@ -14,7 +14,8 @@ from .locks import check_script_lock
 from .model import Endpoint, Side
 from .outcome import Outcome, carry_out_one
 from .pairing import PairGoal, plan_absent, plan_present
-from .session import Session, require, with_recorded_peer
+from .roles import check_exists
+from .session import Session, with_recorded_peer
 from .settings import Settings
 
 
@@ -31,9 +32,9 @@ def pair_present(
     with Session(settings, dry) as session:
         goal = PairGoal(peer, session.now, **options)
         session.lock(filesystem)
-        seen = dataclasses.replace(
-            require(session.look_here([filesystem])[filesystem]), peer_host=peer.host, peer_filesystem=peer.filesystem
-        )
+        seen = session.look_here([filesystem])[filesystem]
+        check_exists(seen)
+        seen = dataclasses.replace(seen, peer_host=peer.host, peer_filesystem=peer.filesystem)
         check_script_lock(t.cast(Side, seen.side_here))
         more = [name for name in list(goal.create_properties) + list(goal.peer_properties) if ":" not in name]
         return carry_out_one(session, seen, lambda pair: plan_present(pair, goal, settings), parents=True, more=more)

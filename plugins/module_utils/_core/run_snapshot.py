@@ -13,9 +13,10 @@ from .locks import check_script_lock
 from .model import Observed
 from .outcome import Outcome, Planner, Refused, plan_pairs
 from .plan import Plan
-from .session import Session, masters, registered, require, with_recorded_peer
+from .roles import check_paired
+from .session import Session, masters, registered, with_recorded_peer
 from .settings import Settings
-from .snapshots import check_paired, plan_expire, plan_sent, plan_take
+from .snapshots import plan_expire, plan_sent, plan_take
 
 
 def take(
@@ -120,7 +121,7 @@ def _split(
     together: list[Observed] = []
     for seen in pairs:
         try:
-            side = check_paired(require(seen))
+            side = check_paired(seen)
             check_script_lock(side)
             known = with_recorded_peer(seen)
         except ZrepError as error:

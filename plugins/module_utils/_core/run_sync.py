@@ -15,9 +15,10 @@ from .locks import check_script_lock
 from .model import Observed
 from .outcome import Outcome, Refused, plan_pairs
 from .plan import Plan
-from .session import Session, masters, registered, require, with_recorded_peer
+from .roles import check_master
+from .session import Session, masters, registered, with_recorded_peer
 from .settings import Settings
-from .syncing import SyncGoal, check_master, is_fresh, plan_rewind, plan_sync
+from .syncing import SyncGoal, is_fresh, plan_rewind, plan_sync
 
 
 def sync(
@@ -122,7 +123,7 @@ def _usable(pairs: t.Iterable[Observed], outcome: Outcome) -> t.Iterator[Observe
     """Pairs that this host may push, with the name of the peer; the others land among the refused."""
     for seen in pairs:
         try:
-            check_script_lock(check_master(require(seen)))
+            check_script_lock(check_master(seen))
             yield with_recorded_peer(seen)
         except ZrepError as error:
             outcome.refused.append(Refused(seen, error))

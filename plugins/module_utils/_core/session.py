@@ -11,7 +11,6 @@ import time
 import typing as t
 
 from . import names, zfs
-from .errors import NotFound
 from .execute import Executor, Work
 from .locks import Lock, lock_time
 from .model import Dataset, Features, Observed, Side
@@ -188,15 +187,6 @@ def masters(pairs: t.Iterable[Observed]) -> list[Observed]:
         if side.is_master and host == side.identity:
             found.append(seen)
     return found
-
-
-def require(seen: Observed) -> Observed:
-    """Raise NotFound for a filesystem of this host that does not exist."""
-    if seen.here is None:
-        raise NotFound(
-            "no such filesystem or volume", host=seen.identity, dataset=seen.filesystem, left="nothing was changed"
-        )
-    return seen
 
 
 def by_peer(pairs: t.Iterable[Observed]) -> list[list[Observed]]:

@@ -6,31 +6,13 @@
 from __future__ import annotations
 
 from . import names
-from .errors import BadInput, NoCommonSnapshot, NotFound, NotPaired
+from .errors import BadInput, NoCommonSnapshot, NotFound
 from .model import Observed, Side, Snapshot, unsent_bytes
 from .plan import Plan
 from .retention import plan_expiry
+from .roles import check_master, check_paired, check_replica
 from .state import HERE, PEER, State
 from .steps import Mark, SetProperties, Step, TakeSnapshot, Unmark
-from .syncing import check_master, check_replica
-
-
-def check_paired(seen: Observed) -> Side:
-    """This side if it belongs to a pair, whatever its role."""
-    here = seen.side_here
-    if here is None:
-        raise NotFound(
-            "no such filesystem or volume", host=seen.identity, dataset=seen.filesystem, left="nothing was changed"
-        )
-    if not here.registered:
-        raise NotPaired(
-            f"is not registered for replication under the tag {seen.tag!r}",
-            host=seen.identity,
-            dataset=seen.filesystem,
-            left="nothing was changed",
-            hint="create the pair with zrep_pair",
-        )
-    return here
 
 
 def plan_take(seen: Observed, short: str | None, only_if_changed: bool) -> Plan:

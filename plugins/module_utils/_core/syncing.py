@@ -16,10 +16,11 @@ import dataclasses
 import typing as t
 
 from . import names
-from .errors import Diverged, NoCommonSnapshot, NotFound, NotPaired, PairedElsewhere, PoolFull, SplitBrain, WrongRole
+from .errors import Diverged, NoCommonSnapshot, NotFound, PoolFull
 from .model import Common, Observed, Side, Snapshot, newest_common, unsent_bytes
 from .plan import Plan, predict
 from .retention import plan_expiry
+from .roles import check_master, check_replica
 from .settings import Settings
 from .state import HERE, PEER, State
 from .steps import Destroy, Mark, RenameSnapshot, Rollback, Send, Step, TakeSnapshot, Unmark
@@ -48,84 +49,10 @@ class SyncGoal:
     expire: bool = True
 
 
-def check_master(seen: Observed) -> Side:
-    """This side of the pair if it may push; raises what stands against it."""
-    here = seen.side_here
-    if here is None:
-        raise NotFound(
-            "no such filesystem or volume", host=seen.identity, dataset=seen.filesystem, left="nothing was changed"
-        )
-    if not here.registered:
-        raise NotPaired(
-            f"is not registered for replication under the tag {seen.tag!r}",
-            host=seen.identity,
-            dataset=seen.filesystem,
-            left="nothing was changed",
-            hint="create the pair with zrep_pair",
-        )
-    if not here.is_master:
-        raise WrongRole(
-            f"is not the master of its pair, {here.source} is",
-            host=seen.identity,
-            dataset=seen.filesystem,
-            left="nothing was changed",
-            hint=f"sync on {here.source.host}",
-        )
-    here.check_marks()
-    if not here.is_source:
-        raise WrongRole(
-            f"says that it is the master, but names {here.source} as the source of the pair",
-            host=seen.identity,
-            dataset=seen.filesystem,
-            left="nothing was changed",
-            hint="if this host goes by another name, give it as src_host; otherwise repair the pair with zrep_pair",
-        )
-    return here
-
-
 def is_fresh(here: Side, goal: SyncGoal) -> bool:
     """Whether the last sync is young enough, so that the peer need not be asked."""
     last = here.last_sent
     return goal.max_age is not None and last is not None and 0 <= goal.now - (last.sent or 0) < goal.max_age
-
-
-def check_replica(here: Side, seen: Observed) -> Side:
-    """The other side if it may receive from this one; raises what stands against it."""
-    there = seen.side_there
-    left = "nothing was changed"
-    if there is None:
-        raise NotFound(
-            "the replica does not exist",
-            host=seen.peer_host,
-            dataset=seen.peer_filesystem,
-            left=left,
-            hint="make it anew, in full, with zrep_pair state=present",
-        )
-    if there.is_master:
-        raise SplitBrain(
-            f"both this and {there.host}:{there.filesystem} are master of the pair",
-            host=here.host,
-            dataset=here.filesystem,
-            left=left + " and nothing was sent",
-            hint="find out with zrep_info check_peer=true which side has what, then settle it with zrep_failover",
-        )
-    # A replica without a registration, or with part of one, is known by its GUIDs; zrep_pair completes it.
-    if there.names_peer:
-        source = there.source
-        if source.filesystem != here.filesystem or not names.same_host(source.host, here.source.host):
-            raise PairedElsewhere(
-                f"is the replica of {source}, not of {here.source}",
-                host=there.host,
-                dataset=there.filesystem,
-                left=left,
-                hint="give this master a destination of its own, or adopt it with zrep_pair adopt=newest",
-            )
-        if there.destination.filesystem != there.filesystem:
-            raise there.bad_property(
-                "dest-fs", there.destination.filesystem, f"the pair's replica is {there.filesystem}"
-            )
-    there.check_marks()
-    return there
 
 
 def plan_sync(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:

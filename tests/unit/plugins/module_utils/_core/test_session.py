@@ -9,11 +9,11 @@ import pytest
 
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import BadProperty, NotFound
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.model import Observed
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.roles import check_exists
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.session import (
     by_peer,
     masters,
     registered,
-    require,
     with_recorded_peer,
 )
 
@@ -64,7 +64,7 @@ def test_pairs_by_peer():
     assert [[pair.peer_host for pair in group] for group in by_peer(pairs)] == [["b", "b"], ["c"]]
 
 
-def test_require():
-    assert require(seen(master())).filesystem == FS
+def test_check_exists():
+    assert check_exists(seen(master())).filesystem == FS
     with pytest.raises(NotFound):
-        require(Observed("zrep", HOST, FS, None))
+        check_exists(Observed("zrep", HOST, FS, None))
