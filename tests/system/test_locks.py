@@ -8,6 +8,9 @@ Numbers are those of the behaviour reference's acceptance cases.
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import time
 
 import pytest
@@ -162,8 +165,9 @@ def test_a_stream_that_outlives_its_killed_module_keeps_the_lock(pair: Pair) -> 
 @pytest.mark.acceptance(66)
 def test_case_66_a_live_lock_of_the_script_is_respected(pair: Pair) -> None:
     """Given the script holds zrep:lock-pid of a live process, then our operation on that dataset refuses."""
-    with pair.a.popen(["sleep", "1000"]) as sleeper:
-        pid = pair.a.run(["pgrep", "-f", "^sleep 1000"]).stdout.strip()
+    sleeper = pair.a.popen("echo $$; exec sleep 1000", stdout=subprocess.PIPE, text=True)
+    try:
+        pid = sleeper.stdout.readline().strip()
         pair.a.zfs("set", f"zrep:lock-pid={pid}", pair.fs)
         pair.a.zfs("set", "zrep:lock-time=20990101000000", pair.fs)
         before = pair.dump()
@@ -178,7 +182,8 @@ def test_case_66_a_live_lock_of_the_script_is_respected(pair: Pair) -> None:
             assert pid in result["msg"]
         assert pair.dump() == before
         assert zrep_info(pair.a)["pairs"][0]["busy"] is True
-        pair.a.run(["kill", pid])
+    finally:
+        os.killpg(sleeper.pid, signal.SIGKILL)
         sleeper.wait()
 
 
