@@ -53,10 +53,14 @@ class Work:
     undo: list[Step] = dataclasses.field(default_factory=list)
 
     @property
+    def next_of_plan(self) -> Step | None:
+        """The step that the plan stands at."""
+        return self.plan.steps[self.position] if self.position < len(self.plan.steps) else None
+
+    @property
     def next(self) -> Step | None:
-        if self.error is not None or self.position >= len(self.plan.steps):
-            return None
-        return self.plan.steps[self.position]
+        """The step to carry out next, None if there is none or something failed."""
+        return self.next_of_plan if self.error is None else None
 
     def group(self) -> t.Hashable:
         step = t.cast(Step, self.next)
@@ -192,6 +196,10 @@ class Executor:
         work.error = error
         if isinstance(error, (LinkLost, Unreachable)):
             return
+        failed_step = work.next_of_plan
+        if failed_step is not None and failed_step.repeatable and failed_step.undo is not None:
+            # It may have done part of its work, and taking that back does no harm if it did none.
+            work.undo.append(failed_step.undo)
         undone, stuck = [], []
         for step in reversed(work.undo):
             failed = self._take_back(work, step)

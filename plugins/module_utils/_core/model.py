@@ -189,6 +189,10 @@ class Side:
         except BadInput as error:
             raise self.bad_property("savecount", value, error.message) from None
 
+    def check_savecount(self) -> None:
+        """Raise BadProperty if the savecount is nonsense."""
+        _count = self.savecount
+
     def check_marks(self) -> None:
         """Raise BadProperty if the mark of a snapshot is nonsense: the newest that was sent cannot be told then."""
         for found in self.snapshots:

@@ -119,10 +119,10 @@ def _check_counts(here: Side, there: Side, goal: PairGoal) -> None:
     """Refuse a count that is nonsense where nobody says what it should be."""
     full = names.property_name(here.tag, "savecount")
     if goal.savecount is None:
-        _dummy = here.savecount
+        here.check_savecount()
         # A count that is missing is made good.
         if goal.peer_savecount is None and there.dataset.value(full) is not None:
-            _dummy = there.savecount
+            there.check_savecount()
 
 
 def _as_recorded(goal: PairGoal, here: Side) -> PairGoal:

@@ -62,16 +62,12 @@ def plan_sync(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
     if is_fresh(here, goal):
         return Plan(seen.filesystem, before, skipped=f"the last sync is younger than {goal.max_age} seconds")
     there = check_replica(here, seen)
-    if goal.expire:
-        # A count that is nonsense must be found before the data moves, not by an expiry that fails afterwards.
-        pass
     common = find_base(here, there, goal.force)
     steps: list[Step] = list(complete_record(here, common))
     if goal.force:
         steps.append(_roll_replica_back(there, common))
-    state = predict(before, steps)
-    recorded = Side(here.host, here.identity, here.tag, t.cast(t.Any, state.here))
-    base = t.cast(Snapshot, recorded.by_guid(common.here.guid))
+    recorded = dataclasses.replace(here, dataset=predict(before, steps).here or here.dataset)
+    base = recorded.by_guid(common.here.guid) or common.here
     if is_fresh(recorded, goal):
         return Plan(seen.filesystem, before, tuple(steps))
     steps += _transfer(recorded, there, base, goal, settings)
@@ -157,17 +153,11 @@ def _transfer(here: Side, there: Side, base: Snapshot, goal: SyncGoal, settings:
         if newest.createtxg <= base.createtxg:
             return []
         return send_steps(here, there, base, newest.name, goal.now, settings)
-    if goal.only_if_changed and unsent_bytes(here, base) == 0 and base.sent is not None and _held(there, base):
+    held = there.by_guid(base.guid)
+    if goal.only_if_changed and unsent_bytes(here, base) == 0 and base.sent is not None and held is not None:
         why = "nothing was written since"
         return [
-            Mark(
-                PEER,
-                f"{there.filesystem}@{_short_there(there, base)}",
-                why,
-                phase=MARK_THERE,
-                tag=here.tag,
-                sent=goal.now,
-            ),
+            Mark(PEER, held.name, why, phase=MARK_THERE, tag=here.tag, sent=goal.now),
             Mark(HERE, base.name, why, phase=MARK_HERE, tag=here.tag, sent=goal.now),
         ]
     check_room(here, there, base)
@@ -180,15 +170,6 @@ def _transfer(here: Side, there: Side, base: Snapshot, goal: SyncGoal, settings:
         undo = Destroy(HERE, here.filesystem, "it could not be sent", shorts=(here.next_short,))
     take = TakeSnapshot(HERE, target, why, phase=SNAPSHOT, undo=undo)
     return [take, *send_steps(here, there, base, target, goal.now, settings)]
-
-
-def _held(there: Side, base: Snapshot) -> bool:
-    return there.by_guid(base.guid) is not None
-
-
-def _short_there(there: Side, base: Snapshot) -> str:
-    found = there.by_guid(base.guid)
-    return found.short if found else base.short
 
 
 def send_steps(here: Side, there: Side, base: Snapshot, target: str, sent: int, settings: Settings) -> list[Step]:

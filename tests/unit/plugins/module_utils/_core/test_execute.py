@@ -271,6 +271,17 @@ def test_what_could_not_be_taken_back_is_said_and_the_rest_is(hosts, streams, mo
     assert [entry[2] for entry in streams.log].count("rename") == 1 + execute.UNDO_ATTEMPTS
 
 
+def test_a_step_that_failed_half_way_is_taken_back_too(hosts, streams):
+    """An old zfs sets one property a command, so the first may be set when the second is refused."""
+    here, peer = hosts
+    here.failing["b=2"] = "cannot set property for 'p/a': permission denied"
+    undo = Inherit(HERE, "p/a", "", properties=("a", "b"))
+    step = SetProperties(HERE, "p/a", "", values=(("a", "1"), ("b", "2")), undo=undo)
+    (done,) = carry_out(here, work(peer, step, features=OLD))
+    assert isinstance(done.error, errors.Denied)
+    assert streams.log[-2:] == [(HOST, "zfs", "inherit", "a", "p/a"), (HOST, "zfs", "inherit", "b", "p/a")]
+
+
 @pytest.mark.acceptance(24)
 @pytest.mark.parametrize("parallel", [1, 2])
 def test_case_24_a_stream_that_fails_does_not_stop_the_others(hosts, streams, parallel):
