@@ -113,7 +113,7 @@ failed_filesystems:
   type: list
   elements: dict
 error:
-  description: What is wrong, as data, where the call as a whole could not be carried out.
+  description: What is wrong, as data; the first of RV(failed_filesystems) where several things are.
   returned: failure
   type: dict
 notes:

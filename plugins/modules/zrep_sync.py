@@ -139,7 +139,7 @@ failed_filesystems:
       message: 'cannot be reached by ssh: it does not answer'
       text: 'host2: cannot be reached by ssh: it does not answer.'
 error:
-  description: What is wrong, as data, where the call as a whole could not be carried out.
+  description: What is wrong, as data; the first of RV(failed_filesystems) where several things are.
   returned: failure
   type: dict
 notes:

@@ -12,6 +12,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -29,6 +31,20 @@ def pair(fresh, host1: Host, host2: Host) -> Pair:
     made = ready_pair(fresh, host1, host2)
     made.write("more")
     return made
+
+
+@contextmanager
+def script_lock(pair: Pair) -> Iterator[str]:
+    """A living process of the master's host holds the script's lock on the pair; its number."""
+    sleeper = pair.a.popen("echo $$; exec sleep 1000", stdout=subprocess.PIPE, text=True)
+    try:
+        pid = sleeper.stdout.readline().strip()
+        pair.a.zfs("set", f"zrep:lock-pid={pid}", pair.fs)
+        pair.a.zfs("set", "zrep:lock-time=20990101000000", pair.fs)
+        yield pid
+    finally:
+        os.killpg(sleeper.pid, signal.SIGKILL)
+        sleeper.wait()
 
 
 def set_age(pair: Pair, seconds: int) -> None:
@@ -165,11 +181,7 @@ def test_a_stream_that_outlives_its_killed_module_keeps_the_lock(pair: Pair) -> 
 @pytest.mark.acceptance(66)
 def test_case_66_a_live_lock_of_the_script_is_respected(pair: Pair) -> None:
     """Given the script holds zrep:lock-pid of a live process, then our operation on that dataset refuses."""
-    sleeper = pair.a.popen("echo $$; exec sleep 1000", stdout=subprocess.PIPE, text=True)
-    try:
-        pid = sleeper.stdout.readline().strip()
-        pair.a.zfs("set", f"zrep:lock-pid={pid}", pair.fs)
-        pair.a.zfs("set", "zrep:lock-time=20990101000000", pair.fs)
+    with script_lock(pair) as pid:
         before = pair.dump()
         for result in (
             pair.try_sync(),
@@ -182,9 +194,17 @@ def test_case_66_a_live_lock_of_the_script_is_respected(pair: Pair) -> None:
             assert pid in result["msg"]
         assert pair.dump() == before
         assert zrep_info(pair.a)["pairs"][0]["busy"] is True
-    finally:
-        os.killpg(sleeper.pid, signal.SIGKILL)
-        sleeper.wait()
+
+
+@pytest.mark.acceptance(25)
+@pytest.mark.parametrize("targets", ["all", "by name"])
+def test_case_25_busy_with_the_script_is_skipped_too(pair: Pair, targets: str) -> None:
+    set_age(pair, 10)
+    with script_lock(pair):
+        result = zrep_sync(pair.a, filesystem="all" if targets == "all" else pair.fs, skip_busy=60)
+        assert not result.failed, result["msg"]
+        assert [pair.fs in note for note in result["notes"]] == [True]
+        assert result.actions == []
 
 
 @pytest.mark.acceptance(67)

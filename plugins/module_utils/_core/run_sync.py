@@ -47,7 +47,10 @@ def sync(
         goal = SyncGoal(session.now, **options)
         outcome = Outcome(session.now)
         pairs = _candidates(session, list(wanted), everything, goal, outcome)
-        _report_busy(outcome, goal, skip_busy)
+        if everything and not pairs and not outcome.refused:
+            outcome.notes.append(
+                f"no filesystem on {settings.identity} is master of a pair with the tag {settings.tag!r}"
+            )
 
         def planner(seen: Observed) -> Plan:
             short = wanted.get(seen.filesystem)
@@ -59,14 +62,11 @@ def sync(
             side = seen.side_here
             done = not wanted.get(seen.filesystem) and side is not None and is_fresh(side, goal)
             (fresh if done else stale).append(seen)
+        _excuse_busy(outcome, goal, skip_busy)
         plans = [(seen, plan_sync(seen, goal, settings)) for seen in fresh]
         plans += plan_pairs(session, stale, planner, outcome)
         outcome.done = _in_order(zip([seen for seen, dummy in plans], session.carry_out(plans)), pairs)
         outcome.notes += [f"{seen.filesystem}: {plan.skipped}" for seen, plan in plans if plan.skipped]
-        if everything and not pairs and not outcome.refused:
-            outcome.notes.append(
-                f"no filesystem on {settings.identity} is master of a pair with the tag {settings.tag!r}"
-            )
         return outcome
 
 
@@ -129,7 +129,7 @@ def _usable(pairs: t.Iterable[Observed], outcome: Outcome) -> t.Iterator[Observe
             outcome.refused.append(Refused(seen, error))
 
 
-def _report_busy(outcome: Outcome, goal: SyncGoal, skip_busy: int | None) -> None:
+def _excuse_busy(outcome: Outcome, goal: SyncGoal, skip_busy: int | None) -> None:
     """Turn busy filesystems whose last sync is young enough from errors into notes."""
     for refused in list(outcome.refused):
         side = refused.seen.side_here
