@@ -29,6 +29,7 @@ VOLATILE = {
     "usedbydataset",
     "usedbyrefreservation",
     "usedbysnapshots",
+    "userrefs",  # a stream that runs holds what it sends
     "written",
 }
 
