@@ -29,7 +29,6 @@ VOLATILE = {
     "usedbydataset",
     "usedbyrefreservation",
     "usedbysnapshots",
-    "userrefs",  # a stream that runs holds what it sends
     "written",
 }
 
