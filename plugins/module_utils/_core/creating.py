@@ -62,6 +62,7 @@ class PairGoal:
 
 
 def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.Iterator[Step]:
+    """Make the replica with a first full copy, or complete what a creation that died has left."""
     there = seen.side_there
     half = _half_born(here, there)
     if half is None:

@@ -189,7 +189,6 @@ def _both_sides(here: Side, seen: Observed) -> list[Problem]:
 
 def _diverged(here: Side, there: Side) -> list[Problem]:
     """What a split brain cost so far."""
-
     common = newest_common(here, there)
     if common is None:
         return []

@@ -14,6 +14,7 @@ from .execute import Work
 from .model import Observed
 from .plan import Plan
 from .session import Session, by_peer
+from .settings import Settings
 
 Planner = t.Callable[[Observed], Plan]
 
@@ -38,6 +39,10 @@ class Outcome:
     done: list[tuple[Observed, Work]] = dataclasses.field(default_factory=list)
     refused: list[Refused] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
+
+    def note_no_master(self, settings: Settings) -> None:
+        """Remark that all were asked for and there is none."""
+        self.notes.append(f"no filesystem on {settings.identity} is master of a pair with the tag {settings.tag!r}")
 
     @property
     def errors(self) -> list[Refused]:
@@ -87,11 +92,18 @@ def plan_pairs(
         except ZrepError as error:
             outcome.refused += [Refused(seen, error) for seen in group]
             continue
-        for seen in seen_there:
-            try:
-                plans.append((seen, planner(seen)))
-            except ZrepError as error:
-                outcome.refused.append(Refused(seen, error))
+        plans += plan_each(seen_there, planner, outcome)
+    return plans
+
+
+def plan_each(pairs: t.Iterable[Observed], planner: Planner, outcome: Outcome) -> list[tuple[Observed, Plan]]:
+    """Plan what was seen; what stands against a pair lands among the refused."""
+    plans: list[tuple[Observed, Plan]] = []
+    for seen in pairs:
+        try:
+            plans.append((seen, planner(seen)))
+        except ZrepError as error:
+            outcome.refused.append(Refused(seen, error))
     return plans
 
 

@@ -11,7 +11,7 @@ from . import names
 from .errors import BadInput, ZrepError
 from .locks import check_script_lock
 from .model import Observed
-from .outcome import Outcome, Planner, Refused, plan_pairs
+from .outcome import Outcome, Refused, plan_each, plan_pairs
 from .plan import Plan
 from .roles import check_paired
 from .session import Session, masters, registered, with_recorded_peer
@@ -89,13 +89,11 @@ def _each(
         def plan(seen: Observed) -> Plan:
             return planner(seen, session.now)
 
-        plans = _plan_alone(alone, plan, outcome) + plan_pairs(session, together, plan, outcome)
+        plans = plan_each(alone, plan, outcome) + plan_pairs(session, together, plan, outcome)
         outcome.done = list(zip([seen for seen, dummy in plans], session.carry_out(plans)))
         outcome.notes += [f"{seen.filesystem}: {found.skipped}" for seen, found in plans if found.skipped]
         if everything and not filesystems:
-            outcome.notes.append(
-                f"no filesystem on {settings.identity} is master of a pair with the tag {settings.tag!r}"
-            )
+            outcome.note_no_master(settings)
         return outcome
 
 
@@ -130,13 +128,3 @@ def _split(
             ask = not local_only and (always_ask or side.is_master)
             (together if ask else alone).append(known)
     return alone, together
-
-
-def _plan_alone(pairs: t.Iterable[Observed], planner: Planner, outcome: Outcome) -> list[tuple[Observed, Plan]]:
-    plans = []
-    for seen in pairs:
-        try:
-            plans.append((seen, planner(seen)))
-        except ZrepError as error:
-            outcome.refused.append(Refused(seen, error))
-    return plans

@@ -48,9 +48,7 @@ def sync(
         outcome = Outcome(session.now)
         pairs = _candidates(session, list(wanted), everything, goal, outcome)
         if everything and not pairs and not outcome.refused:
-            outcome.notes.append(
-                f"no filesystem on {settings.identity} is master of a pair with the tag {settings.tag!r}"
-            )
+            outcome.note_no_master(settings)
 
         def planner(seen: Observed) -> Plan:
             short = wanted.get(seen.filesystem)

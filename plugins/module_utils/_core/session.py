@@ -149,7 +149,6 @@ def _distinct(words: t.Iterable[str]) -> list[str]:
 
 
 def _with_peer(pair: Observed, datasets: t.Mapping[str, Dataset], features: Features) -> Observed:
-
     return dataclasses.replace(
         pair,
         there=datasets.get(pair.peer_filesystem),
@@ -161,7 +160,6 @@ def _with_peer(pair: Observed, datasets: t.Mapping[str, Dataset], features: Feat
 
 def with_recorded_peer(seen: Observed) -> Observed:
     """What was seen, with the name of the other side as this one records it; raises BadProperty if that is nonsense."""
-
     side = seen.side_here
     if side is None or not side.registered:
         return seen
