@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: zrep_snapshot
-short_description: Take, expire or record snapshots of replicated ZFS filesystems
+short_description: Take, expire, record or return to snapshots of replicated ZFS filesystems
 version_added: 0.1.0
 author:
   - zfsops.zrep authors (@zfsops)
@@ -15,6 +15,7 @@ description:
     M(zfsops.zrep.zrep_sync) with O(zfsops.zrep.zrep_sync#module:send_only) sends it.
   - Destroys snapshots of a pair that its savecounts do not cover.
   - Records a snapshot as the last one that the replica holds, which completes a replication that was made by hand.
+  - Takes both sides of a pair back to a snapshot that both hold.
 extends_documentation_fragment:
   - zfsops.zrep.common
   - zfsops.zrep.common.attributes
@@ -28,7 +29,7 @@ options:
   filesystem:
     description:
       - The filesystems, or V(all) for every one of which this host is master under the tag.
-      - With O(state=sent) exactly one.
+      - With O(state=sent) or O(state=rolled_back) exactly one.
     type: list
     elements: str
     required: true
@@ -40,12 +41,14 @@ options:
         snapshots of other tags or tools always stay.
       - V(sent) records O(snapshot) as the last one sent. Later marks are taken off, and the side that the pair names as
         its source becomes master if nobody is.
+      - V(rolled_back) takes both sides back to O(snapshot) and B(destroys everything newer), on either host's call. The
+        pair is usable at once afterwards.
     type: str
-    choices: [present, expired, sent]
+    choices: [present, expired, sent, rolled_back]
     default: present
   snapshot:
     description:
-      - The name of a snapshot, the part after the C(@). Required with O(state=sent).
+      - The name of a snapshot, the part after the C(@). Required with O(state=sent) and O(state=rolled_back).
       - With O(state=present) the default is the next in the pair's sequence.
     type: str
   only_if_changed:
@@ -54,6 +57,12 @@ options:
     default: false
   local_only:
     description: With O(state=expired) or O(state=sent), leave the other side alone.
+    type: bool
+    default: false
+  force:
+    description:
+      - With O(state=rolled_back), also B(destroy newer snapshots that are not the pair's own), such as those of other
+        tags or tools. Without it they are a reason to refuse.
     type: bool
     default: false
 seealso:
@@ -81,6 +90,12 @@ EXAMPLES = r"""
   zfsops.zrep.zrep_snapshot:
     filesystem: pool1/prodfs
     state: sent
+    snapshot: zrep_000001
+
+- name: Take both sides back to how they were
+  zfsops.zrep.zrep_snapshot:
+    filesystem: pool1/prodfs
+    state: rolled_back
     snapshot: zrep_000001
 """
 
@@ -125,35 +140,50 @@ notes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.zfsops.zrep.plugins.module_utils._core import run_snapshot
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import run_rollback, run_snapshot
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import BadInput
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.module import common_arguments, run, targets
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.settings import Settings
+
+ONE = ("sent", "rolled_back")
+"""The states that concern one filesystem at a time."""
 
 
 def arguments() -> dict:
     return dict(
         common_arguments(),
         filesystem={"type": "list", "elements": "str", "required": True},
-        state={"type": "str", "choices": ["present", "expired", "sent"], "default": "present"},
+        state={"type": "str", "choices": ["present", "expired", "sent", "rolled_back"], "default": "present"},
         snapshot={"type": "str"},
         only_if_changed={"type": "bool", "default": False},
         local_only={"type": "bool", "default": False},
+        force={"type": "bool", "default": False},
     )
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec=arguments(), required_if=[("state", "sent", ("snapshot",))], supports_check_mode=True
+        argument_spec=arguments(),
+        required_if=[("state", "sent", ("snapshot",)), ("state", "rolled_back", ("snapshot",))],
+        supports_check_mode=True,
     )
     params = module.params
     dry = module.check_mode
 
     def work(settings: Settings) -> dict:
         filesystems, everything = targets(params)
-        if params["state"] == "sent":
-            if len(filesystems) != 1:
-                raise BadInput("state=sent works on exactly one filesystem")
+        if params["state"] in ONE and len(filesystems) != 1:
+            raise BadInput("state={} works on exactly one filesystem".format(params["state"]))
+        if params["force"] and params["state"] != "rolled_back":
+            raise BadInput("force=true says nothing with state={}".format(params["state"]))
+        if params["state"] == "rolled_back":
+            if params["local_only"]:
+                raise BadInput(
+                    "state=rolled_back works on both sides, so local_only=true does not fit",
+                    hint="leave it out, or use zrep_sync with FILESYSTEM@SNAPSHOT, which takes the replica back alone",
+                )
+            outcome = run_rollback.roll_back(settings, filesystems[0], params["snapshot"], params["force"], dry)
+        elif params["state"] == "sent":
             outcome = run_snapshot.sent(settings, filesystems[0], params["snapshot"], params["local_only"], dry)
         elif params["state"] == "expired":
             outcome = run_snapshot.expire(settings, filesystems, everything, params["local_only"], dry)

@@ -170,6 +170,7 @@ def _module(name: str) -> Callable[..., Result]:
 zrep_pair = _module("zrep_pair")
 zrep_sync = _module("zrep_sync")
 zrep_snapshot = _module("zrep_snapshot")
+zrep_failover = _module("zrep_failover")
 zrep_info = _module("zrep_info")
 
 

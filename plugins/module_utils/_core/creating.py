@@ -26,11 +26,11 @@ from .steps import (
     MoveBack,
     Restore,
     Rollback,
-    Send,
     SetProperties,
     Step,
     TakeSnapshot,
 )
+from .streams import Send
 from .syncing import find_base, send_steps
 
 NEWEST = "newest"

@@ -8,6 +8,8 @@ Every error says what is wrong, on which host and dataset, what was left untouch
 
 from __future__ import annotations
 
+import typing as t
+
 
 class ZrepError(Exception):
     """Base of all errors that a user may meet.
@@ -28,17 +30,24 @@ class ZrepError(Exception):
         self.dataset = dataset
         self.left = left
         self.hint = hint
+        self.details: dict[str, t.Any] = {}
+        """More about it, for results that machines read."""
+
+    @property
+    def where(self) -> str:
+        """The place, as a prefix of a message."""
+        place = ":".join(part for part in (self.host, self.dataset) if part)
+        return f"{place}: " if place else ""
 
     def __str__(self) -> str:
-        where = ":".join(part for part in (self.host, self.dataset) if part)
-        sentences = [f"{where}: {self.message}" if where else self.message]
+        sentences = [self.where + self.message]
         if self.left:
             sentences.append(self.left[0].upper() + self.left[1:])
         if self.hint:
             sentences.append(f"To go on: {self.hint}")
         return ". ".join(sentence.rstrip(".") for sentence in sentences) + "."
 
-    def facts(self) -> dict[str, str]:
+    def facts(self) -> dict[str, t.Any]:
         """The error as data, for results that machines read."""
         found = {
             "code": self.code,
@@ -48,7 +57,7 @@ class ZrepError(Exception):
             "left": self.left,
             "hint": self.hint,
         }
-        return {key: value for key, value in found.items() if value}
+        return dict({key: value for key, value in found.items() if value}, **self.details)
 
 
 class BadInput(ZrepError):
@@ -115,6 +124,36 @@ class Busy(ZrepError):
     """Another process works on this pair."""
 
     code = "busy"
+
+
+class InUse(ZrepError):
+    """Somebody has files open that must not be written any more."""
+
+    code = "in_use"
+
+
+class PartialReceive(ZrepError):
+    """A receive that was interrupted waits to be resumed, and nothing else can be received until then."""
+
+    code = "partial_receive"
+
+
+class NotReady(ZrepError):
+    """Several things stand against a move; ``problems`` has each as an error of its own."""
+
+    code = "not_ready"
+
+    def __init__(self, problems: t.Sequence[ZrepError], host: str, dataset: str) -> None:
+        listed = "; ".join(f"({number}) {found.where}{found.message}" for number, found in enumerate(problems, 1))
+        hints = "; ".join(f"({number}) {found.hint}" for number, found in enumerate(problems, 1) if found.hint)
+        super().__init__(
+            f"{len(problems)} things stand against moving the master: {listed}",
+            host=host,
+            dataset=dataset,
+            left="nothing was changed",
+            hint=hints,
+        )
+        self.details = {"problems": [found.facts() for found in problems]}
 
 
 class PoolFull(ZrepError):

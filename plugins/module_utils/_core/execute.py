@@ -21,14 +21,15 @@ from .model import Features
 from .plan import Plan
 from .shell import Children, Shell
 from .state import HERE
-from .steps import Send, Step
+from .steps import Step
+from .streams import Send
 from .transfer import run_stream
 
 PATIENCE_SECONDS = 10
 """How long a stream that is through waits for the others of its phase before it is recorded without them."""
 
 UNDO_ATTEMPTS = 20
-UNDO_PAUSE_SECONDS = 0.5
+BUSY_PAUSE_SECONDS = 0.5
 
 
 @dataclasses.dataclass
@@ -52,6 +53,9 @@ class Work:
     position: int = 0
     undo: list[Step] = dataclasses.field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.undo = [*self.plan.begun, *self.undo]
+
     @property
     def next_of_plan(self) -> Step | None:
         """The step that the plan stands at."""
@@ -70,8 +74,10 @@ class Work:
         """Record that the next step was carried out."""
         self.done.append(step)
         self.position += 1
-        if isinstance(step, Send):
+        if step.decisive:
             self.undo = []
+        elif step.delivers:
+            self.undo = [undo for undo in self.undo if undo.lasting]
         elif step.undo is not None:
             self.undo.append(step.undo)
 
@@ -109,6 +115,8 @@ class Executor:
                 for future in streams:
                     future.cancel()
                 self._children.stop()
+                for work in works:
+                    self._take_all_back(work, certain=False)
                 raise
 
     def _advance(
@@ -140,7 +148,7 @@ class Executor:
             try:
                 future.result()
             except ZrepError as error:
-                self._fail(work, error)
+                self.fail(work, error)
             else:
                 work.passed(t.cast(Step, work.next))
 
@@ -150,7 +158,7 @@ class Executor:
         steps = [t.cast(Step, work.next) for work in group]
         commands = steps[0].commands(steps[1:], self._features(first, steps[0]))
         shared = len(group) == 1 or len(commands) == 1 or steps[0].repeatable
-        error = self._run(first, commands, steps[0]) if shared else None
+        error = self._run_patiently(first, commands, steps[0], steps[0].patience) if shared else None
         if shared and error is None:
             for work, step in zip(group, steps):
                 work.passed(step)
@@ -161,7 +169,7 @@ class Executor:
             self._run_parts(first, steps[0], error)
         elif error is not None:
             for work in group:
-                self._fail(work, error)
+                self.fail(work, error)
 
     def _run_parts(self, work: Work, step: Step, error: ZrepError) -> None:
         """Do what can be done of a step that may fail, and warn about the rest."""
@@ -185,49 +193,64 @@ class Executor:
                 return zfs.failure(argv, done.status, done.err, shell.host, step.target)
         return None
 
+    def _run_patiently(self, work: Work, commands: t.Sequence[zfs.Argv], step: Step, attempts: int) -> ZrepError | None:
+        """Run commands, again after a while if something was busy: what was mounted or read a moment ago can be."""
+        failed = self._run(work, commands, step)
+        for _attempt in range(attempts):
+            if failed is None or "busy" not in failed.message:
+                break
+            time.sleep(BUSY_PAUSE_SECONDS)
+            failed = self._run(work, commands, step)
+        return failed
+
     def _features(self, work: Work, step: Step) -> Features:
         return work.features_here if step.side == HERE else work.features_there
 
-    def _fail(self, work: Work, error: ZrepError) -> None:
-        """End a plan, and take back what is pointless without the step that failed.
-
-        Where the link broke nothing is known for sure, so nothing is taken back: the next run sees what arrived.
-        """
+    def fail(self, work: Work, error: ZrepError) -> None:
+        """End a plan, and take back what is pointless without the step that failed."""
         work.error = error
-        if isinstance(error, (LinkLost, Unreachable)):
-            return
-        failed_step = work.next_of_plan
-        if failed_step is not None and failed_step.repeatable and failed_step.undo is not None:
-            # It may have done part of its work, and taking that back does no harm if it did none.
-            work.undo.append(failed_step.undo)
-        undone, stuck = [], []
-        for step in reversed(work.undo):
-            failed = self._take_back(work, step)
-            if failed is None:
-                work.done.append(step)
-                undone.append(step.describe())
-            else:
-                stuck.append(f"could not {step.describe()} ({failed.message})")
+        certain = not isinstance(error, (LinkLost, Unreachable))
+        undone, stuck = self._take_all_back(work, certain)
         if stuck:
             error.left = "; ".join(filter(None, [error.left, *stuck]))
-        elif not error.left:
+        elif not error.left and (certain or undone):
             error.left = _left(work, undone)
 
+    def _take_all_back(self, work: Work, certain: bool) -> tuple[list[str], list[str]]:
+        """Take back what was begun; returns what was, and what could not be.
+
+        :param certain: the step that ended it surely failed. Where the link broke, or we were told to stop, it may have
+            happened all the same. Then only that is taken back which must not stay, and nothing if the step was the one
+            that decides: the next run sees what came of it.
+        """
+        step = work.next_of_plan
+        undo = list(work.undo)
+        if step is not None and step.repeatable and step.undo is not None:
+            # It may have done part of its work, and taking that back does no harm if it did none.
+            undo.append(step.undo)
+        if not certain:
+            undo = [] if step is not None and step.decisive else [found for found in undo if found.lasting]
+        undone, stuck = [], []
+        for found in reversed(undo):
+            failed = self._take_back(work, found)
+            if failed is None:
+                work.done.append(found)
+                undone.append(found.describe())
+            else:
+                stuck.append(f"could not {found.describe()} ({failed.message})")
+        return undone, stuck
+
     def _take_back(self, work: Work, step: Step) -> ZrepError | None:
-        """Carry out an undo step, with patience: what was mounted or read a moment ago can be busy for another."""
-        failed = self._run(work, step.commands((), self._features(work, step)), step)
-        for _attempt in range(UNDO_ATTEMPTS):
-            if failed is None or "busy" not in failed.message:
-                break
-            time.sleep(UNDO_PAUSE_SECONDS)
-            failed = self._run(work, step.commands((), self._features(work, step)), step)
-        return failed
+        """Carry out an undo step, with patience."""
+        return self._run_patiently(work, step.commands((), self._features(work, step)), step, UNDO_ATTEMPTS)
 
 
 def _left(work: Work, undone: list[str]) -> str:
     """What a plan that failed has changed."""
     if undone:
         return "what was begun was taken back: {}".format(", ".join(undone))
+    if any(step.decisive for step in work.done):
+        return "what decides is done; the same call again does what is left to do"
     if any(isinstance(step, Send) for step in work.done):
         return "the data has arrived; the next run does what is left to do"
     return "" if work.done else "nothing was changed"

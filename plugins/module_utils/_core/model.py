@@ -21,7 +21,17 @@ RECEIVED = "received"
 
 CONFIGURATION = ("src-fs", "src-host", "dest-fs", "dest-host", "savecount")
 """The properties that register a pair, in the order in which the script writes them."""
-USER_PROPERTIES = (*CONFIGURATION, "master", "lock-pid", "lock-time", "lastsent", "lastsenttime", "sent")
+USER_PROPERTIES = (
+    *CONFIGURATION,
+    "master",
+    "promoted",
+    "lock-pid",
+    "lock-time",
+    "lastsent",
+    "lastsenttime",
+    "sent",
+    "drill",
+)
 
 
 class Property(t.NamedTuple):
@@ -157,14 +167,31 @@ class Side:
         return self._endpoint("dest-host", "dest-fs")
 
     @property
+    def endpoint(self) -> Endpoint:
+        """This side as it records itself."""
+        return Endpoint(self.identity, self.filesystem)
+
+    @property
     def is_source(self) -> bool:
         """Whether the recorded master is this very dataset, which is so on a master and while a pair is being made."""
-        return self.registered and self.source == Endpoint(self.identity, self.filesystem)
+        return self.registered and self.source == self.endpoint
 
     @property
     def peer(self) -> Endpoint:
-        """The other side."""
-        return self.destination if self.is_master or self.is_source else self.source
+        """The other side, also while the roles are being swapped one property at a time.
+
+        In the order in which ``moving.py`` writes them, one of the two names is always still or already the peer's.
+        """
+        source, destination = self.source, self.destination
+        if source == self.endpoint:
+            return destination
+        if destination == self.endpoint:
+            return source
+        if self.is_master:
+            swapped = destination.filesystem == self.filesystem != source.filesystem
+            return source if swapped else destination
+        swapped = source.filesystem == self.filesystem != destination.filesystem
+        return destination if swapped else source
 
     def _endpoint(self, host: str, filesystem: str) -> Endpoint:
         return Endpoint(self._checked(host, names.check_host), self._checked(filesystem, names.check_dataset))
@@ -224,11 +251,37 @@ class Side:
 
     @property
     def readonly(self) -> bool:
-        return self.dataset.value("readonly") == "on"
+        """Whether nothing can be written to it.
+
+        What a mount shows where that differs from the property has the source *temporary*. A fuse mount knows no
+        ``ro`` and so always shows ``off`` where the property says ``on``; it is read-only nevertheless.
+        """
+        found = self.dataset.properties.get("readonly", Property("off", "default"))
+        fuse = "written" not in self.dataset.properties
+        return found.value == "on" or (fuse and found == Property("off", "temporary"))
+
+    @property
+    def frozen(self) -> bool:
+        """Whether readonly is on for this very dataset, as set by whoever made it a replica."""
+        return self.readonly and self.dataset.source("readonly") in (LOCAL, "temporary")
+
+    @property
+    def promoted(self) -> int:
+        """When this side was made the master, in epoch seconds; 0 if that is not recorded."""
+        return names.parse_number(self.dataset.local(names.property_name(self.tag, "promoted"))) or 0
 
     @property
     def mounted(self) -> bool:
         return self.dataset.value("mounted") == "yes"
+
+    @property
+    def mountable(self) -> bool:
+        """Whether ``zfs mount`` can mount it: a filesystem with a place of its own (zfsprops(7), canmount)."""
+        return (
+            self.dataset.type == "filesystem"
+            and self.dataset.value("canmount") != "off"
+            and self.dataset.value("mountpoint") not in ("none", "legacy")
+        )
 
     @property
     def snapshots(self) -> tuple[Snapshot, ...]:
@@ -319,6 +372,7 @@ class Observed:
     :param there: the dataset there, None if it does not exist.
     :param there_parent: the dataset above it, asked for where something may have to be created.
     :param asked: whether the peer was asked; if not, ``there`` says nothing.
+    :param identity_there: the name under which the peer records itself, empty if it was not asked for.
     """
 
     tag: str
@@ -332,6 +386,7 @@ class Observed:
     asked: bool = False
     features_here: Features = Features()
     features_there: Features = Features()
+    identity_there: str = ""
 
     @property
     def side_here(self) -> Side | None:
@@ -339,4 +394,4 @@ class Observed:
 
     @property
     def side_there(self) -> Side | None:
-        return None if self.there is None else Side(self.peer_host, "", self.tag, self.there)
+        return None if self.there is None else Side(self.peer_host, self.identity_there, self.tag, self.there)

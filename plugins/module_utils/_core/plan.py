@@ -21,6 +21,7 @@ class Plan:
     :param steps: in order.
     :param warnings: what the caller should know though nothing is wrong with the plan.
     :param skipped: why there is nothing to do, if that needs a word.
+    :param begun: what takes back what an earlier plan of the same run began, if this one fails.
     """
 
     filesystem: str
@@ -28,6 +29,7 @@ class Plan:
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
     skipped: str = ""
+    begun: tuple[Step, ...] = ()
 
     @property
     def after(self) -> State:

@@ -11,6 +11,7 @@ import time
 import typing as t
 
 from . import names, zfs
+from .errors import ZrepError
 from .execute import Executor, Work
 from .locks import Lock, lock_time
 from .model import Dataset, Features, Observed, Side
@@ -63,9 +64,12 @@ class Session:
 
     # Looking
 
-    def look_here(self, filesystems: t.Sequence[str] | None) -> dict[str, Observed]:
-        """This host's side of pairs, by filesystem; those that do not exist included, with nothing seen."""
-        seen = look(self.here, self.settings.tag, filesystems, self._memory)
+    def look_here(self, filesystems: t.Sequence[str] | None, more: t.Sequence[str] = ()) -> dict[str, Observed]:
+        """This host's side of pairs, by filesystem; those that do not exist included, with nothing seen.
+
+        :param more: further native properties to read.
+        """
+        seen = look(self.here, self.settings.tag, filesystems, self._memory, more)
         self.features = seen.features
         wanted = list(seen.datasets) if filesystems is None else filesystems
         return {name: self._observed(name, seen.datasets.get(name)) for name in wanted}
@@ -85,6 +89,16 @@ class Session:
             return False
         self._run(commands)
         return True
+
+    def settle_pair(self, seen: Observed) -> None:
+        """The same for both sides of a pair that was seen."""
+        self.settle([seen.filesystem])
+        peer = self.peer(seen.peer_host)
+        self._run(zfs.settle([seen.peer_filesystem], self.settings.tag, seen.features_there) or (), peer)
+
+    def look_at(self, shell: Shell, datasets: t.Sequence[str]) -> dict[str, Dataset]:
+        """Datasets of a host that are no pairs, by name, as far as they exist."""
+        return look(shell, self.settings.tag, datasets, self._memory).datasets
 
     def peer(self, host: str) -> Shell:
         """The shell on a peer; the connection is made when it is first used."""
@@ -137,11 +151,16 @@ class Session:
             self._run(zfs.inherit(own, locked))
         return works
 
-    def _run(self, commands: t.Iterable[zfs.Argv]) -> None:
+    def take_back(self, work: Work, error: ZrepError) -> None:
+        """End a plan that went well for a reason that was found after it, and take back what it began."""
+        Executor(self.here, 1).fail(work, error)
+
+    def _run(self, commands: t.Iterable[zfs.Argv], shell: Shell | None = None) -> None:
+        where = shell or self.here
         for argv in commands:
-            done = self.here.run(argv)
+            done = where.run(argv)
             if done.status:
-                raise zfs.failure(argv, done.status, done.err, self.settings.identity)
+                raise zfs.failure(argv, done.status, done.err, where.host)
 
 
 def _distinct(words: t.Iterable[str]) -> list[str]:

@@ -29,6 +29,12 @@ PERSIST_SECONDS = 30
 _SEARCH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
+if t.TYPE_CHECKING:
+    Process = subprocess.Popen[bytes]
+else:
+    Process = subprocess.Popen
+
+
 class Completed(t.NamedTuple):
     """How a program ended: exit status, what it printed and what it complained about."""
 
@@ -59,6 +65,15 @@ class Shell:
     def run(self, argv: t.Sequence[str]) -> Completed:
         """Run to its end; raises NoZfs if there is no such program, Unreachable if the host cannot be talked to."""
         return self._finish(argv, _communicate(_start(self.command(argv), self.host)))
+
+    def start(self, argv: t.Sequence[str], complaints: t.IO[bytes], keep: t.Sequence[int] = ()) -> Process:
+        """Start a program that we talk to while it runs. It is in a session of its own, so what ends us spares it.
+
+        :param complaints: a file for its standard error.
+        :param keep: file descriptors that it inherits. (ssh closes them.)
+        """
+        command = self.command(argv)
+        return _start(command, self.host, stdin=subprocess.PIPE, err=complaints, keep=keep, own_session=True)
 
     def _finish(self, argv: t.Sequence[str], done: Completed) -> Completed:
         if done.status == 127:
@@ -174,13 +189,13 @@ def pipeline(
 ) -> Ended:
     """Connect two programs with a pipe of the kernel and wait for both.
 
-    :param keep: file descriptors that the sender inherits, so that a lock lives as long as it does. (ssh closes them.)
+    :param keep: file descriptors that both inherit, so that a lock lives as long as they do. (ssh closes them.)
     """
     # Complaints go to files: a program that writes many of them must not wait for us to read.
     with tempfile.TemporaryFile() as sender_err, tempfile.TemporaryFile() as receiver_err:
         first = _start(sender, host, err=sender_err, keep=keep)
         try:
-            second = _start(receiver, host, stdin=first.stdout, out=subprocess.DEVNULL, err=receiver_err)
+            second = _start(receiver, host, stdin=first.stdout, out=subprocess.DEVNULL, err=receiver_err, keep=keep)
         except BaseException:
             _kill(first)
             raise
@@ -285,12 +300,19 @@ def _start(
     out: _Stream = subprocess.PIPE,
     err: _Stream = subprocess.PIPE,
     keep: t.Sequence[int] = (),
-) -> subprocess.Popen[bytes]:
+    own_session: bool = False,
+) -> Process:
     environment = _environment()
     try:
         # A stream needs two programs joined by a pipe, which run_command of AnsibleModule cannot do without a shell.
         return subprocess.Popen(  # pylint: disable=ansible-bad-function
-            list(argv), stdin=stdin, stdout=out, stderr=err, env=environment, pass_fds=tuple(keep)
+            list(argv),
+            stdin=stdin,
+            stdout=out,
+            stderr=err,
+            env=environment,
+            pass_fds=tuple(keep),
+            start_new_session=own_session,
         )
     except FileNotFoundError:
         raise NoZfs(

@@ -13,8 +13,8 @@ import dataclasses
 import typing as t
 
 from . import names, zfs
-from .model import LOCAL, Dataset, Features, Property, Snapshot
-from .state import PEER, State, unwritten, with_properties, with_snapshots
+from .model import Features, Snapshot
+from .state import State, unwritten, with_properties, with_snapshots
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,18 +26,26 @@ class Step:
     :param why: the reason, for people.
     :param phase: steps of one phase of many plans are carried out together.
     :param undo: what takes it back if a later step fails before the plan is past its point of no return.
+    :param lasting: of an undo: it is still to be done if data has arrived meanwhile, or if the link is lost.
+    :param decisive: the point of no return. What came before is not taken back after it, nor if its outcome is unknown.
     :param optional: a failure is a warning and the plan goes on.
     """
 
     action: t.ClassVar[str] = ""
     repeatable: t.ClassVar[bool] = False
     """Whether the commands may be run once more after some of them went well and others did not."""
+    delivers: t.ClassVar[bool] = False
+    """Whether it moves data: what only prepared for that is not taken back after it."""
+    patience: t.ClassVar[int] = 0
+    """How often it is tried again where something is busy, which on some systems it is a moment after it was used."""
     side: str
     target: str
     why: str
     phase: int = dataclasses.field(default=0, compare=False)
     undo: Step | None = dataclasses.field(default=None, compare=False)
     optional: bool = dataclasses.field(default=False, compare=False)
+    lasting: bool = dataclasses.field(default=False, compare=False)
+    decisive: bool = dataclasses.field(default=False, compare=False)
 
     @property
     def group(self) -> t.Hashable:
@@ -317,68 +325,3 @@ class Rollback(Step):
     def describe(self) -> str:
         lost = ", with it goes {}".format(",".join(self.loses)) if self.loses else ""
         return f"roll back to {self.target}{lost}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Send(Step):
-    """Move a snapshot from here to the peer. Past the point of no return: what led to it is not undone any more.
-
-    :param target: the snapshot here.
-    :param base: the snapshot here from which the stream starts, empty for a full stream.
-    :param destination: the dataset on the peer.
-    :param with_properties: the source's own properties go along.
-    :param exclude: but for these.
-    :param set_there: properties that the peer's dataset gets with the stream.
-    """
-
-    action = "send"
-    base: str = ""
-    destination: str = ""
-    intermediates: bool = False
-    with_properties: bool = False
-    options: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    set_there: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def group(self) -> t.Hashable:
-        return (self.action,)
-
-    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
-        """The sending and the receiving command, to be joined by a pipe."""
-        return [
-            zfs.send(self.target, self.base or None, self.intermediates, self.with_properties, self.options),
-            zfs.receive(self.destination, dict(self.set_there), self.exclude),
-        ]
-
-    def apply(self, state: State) -> State:
-        source = state.here
-        short = names.split_snapshot(self.target)[1]
-        if source is None:
-            return state
-        shorts = [found.short for found in source.snapshots]
-        start = (
-            shorts.index(names.split_snapshot(self.base)[1]) + 1
-            if self.base and self.intermediates
-            else shorts.index(short)
-        )
-        arrived = source.snapshots[start : shorts.index(short) + 1]
-        there = state.there or Dataset(
-            self.destination,
-            source.type,
-            0,
-            {"readonly": Property("off", "default"), "mounted": Property("no", "none")},
-        )
-        txg = there.snapshots[-1].createtxg if there.snapshots else 0
-        copies = tuple(
-            dataclasses.replace(found, dataset=self.destination, createtxg=txg + index + 1, sent=None, holds=0)
-            for index, found in enumerate(arrived)
-        )
-        properties = dict(there.properties, **{name: Property(value, LOCAL) for name, value in self.set_there})
-        return state.replace(
-            PEER, dataclasses.replace(there, snapshots=there.snapshots + copies, properties=properties)
-        )
-
-    def describe(self) -> str:
-        since = f" from {names.split_snapshot(self.base)[1]}" if self.base else " in full"
-        return f"send {self.target}{since} to {self.destination}"

@@ -23,7 +23,8 @@ from .retention import plan_expiry
 from .roles import check_master, check_replica
 from .settings import Settings
 from .state import HERE, PEER, State
-from .steps import Destroy, Mark, RenameSnapshot, Rollback, Send, Step, TakeSnapshot, Unmark
+from .steps import Destroy, Mark, RenameSnapshot, Rollback, Step, TakeSnapshot, Unmark
+from .streams import Send, other
 
 # Phases let many filesystems share commands; see execute.py.
 PREPARE, SNAPSHOT, SEND, MARK_THERE, MARK_HERE, EXPIRE = range(6)
@@ -116,8 +117,12 @@ def find_base(here: Side, there: Side, force: bool) -> Common:
     return common
 
 
-def complete_record(here: Side, common: Common) -> t.Iterator[Step]:
-    """Steps that record what arrived in a run that could not record it any more."""
+def complete_record(here: Side, common: Common, which: str = HERE) -> t.Iterator[Step]:
+    """Steps that record what arrived in a run that could not record it any more.
+
+    :param here: the sending side, and ``common`` as seen from it.
+    :param which: which of the two hosts that is.
+    """
     name = names.parse_snapshot(here.tag, common.there.short)
     if name is None or name.unsent:
         return
@@ -126,14 +131,14 @@ def complete_record(here: Side, common: Common) -> t.Iterator[Step]:
     if common.here.short != common.there.short:
         if not (names.parse_snapshot(here.tag, common.here.short) and here.by_short(common.there.short) is None):
             return
-        step = RenameSnapshot(HERE, target, why, phase=PREPARE, new_short=common.there.short)
+        step = RenameSnapshot(which, target, why, phase=PREPARE, new_short=common.there.short)
         target = step.new_name
         yield step
     sent = common.there.sent or common.here.sent or common.here.creation
     if common.there.sent is None:
-        yield Mark(PEER, common.there.name, why, phase=PREPARE, tag=here.tag, sent=sent)
+        yield Mark(other(which), common.there.name, why, phase=PREPARE, tag=here.tag, sent=sent)
     if common.here.sent is None:
-        yield Mark(HERE, target, why, phase=PREPARE, tag=here.tag, sent=sent)
+        yield Mark(which, target, why, phase=PREPARE, tag=here.tag, sent=sent)
 
 
 def _roll_replica_back(there: Side, common: Common) -> Step:
@@ -161,25 +166,40 @@ def _transfer(here: Side, there: Side, base: Snapshot, goal: SyncGoal, settings:
             Mark(HERE, base.name, why, phase=MARK_HERE, tag=here.tag, sent=goal.now),
         ]
     check_room(here, there, base)
+    return push(here, there, base, goal.now, settings)
+
+
+def push(here: Side, there: Side, base: Snapshot, now: int, settings: Settings, which: str = HERE) -> list[Step]:
+    """Take a snapshot, send it from a base and record it on both sides.
+
+    :param here: the sending side.
+    :param which: which of the two hosts that is.
+    """
     target = f"{here.filesystem}@{here.next_short}"
-    why = "a new state to send"
+    lost = "it could not be sent"
     undo: Step
     if settings.rename_unsent:
-        undo = RenameSnapshot(HERE, target, "it could not be sent", new_short=here.next_short + names.UNSENT)
+        undo = RenameSnapshot(which, target, lost, new_short=here.next_short + names.UNSENT)
     else:
-        undo = Destroy(HERE, here.filesystem, "it could not be sent", shorts=(here.next_short,))
-    take = TakeSnapshot(HERE, target, why, phase=SNAPSHOT, undo=undo)
-    return [take, *send_steps(here, there, base, target, goal.now, settings)]
+        undo = Destroy(which, here.filesystem, lost, shorts=(here.next_short,))
+    take = TakeSnapshot(which, target, "a new state to send", phase=SNAPSHOT, undo=undo)
+    return [take, *send_steps(here, there, base, target, now, settings, which)]
 
 
-def send_steps(here: Side, there: Side, base: Snapshot, target: str, sent: int, settings: Settings) -> list[Step]:
-    """Send a snapshot from a base and record it on both sides."""
+def send_steps(
+    here: Side, there: Side, base: Snapshot, target: str, sent: int, settings: Settings, which: str = HERE
+) -> list[Step]:
+    """Send a snapshot from a base and record it on both sides.
+
+    :param here: the sending side.
+    :param which: which of the two hosts that is.
+    """
     _dummy, short = names.split_snapshot(target)
     arrived = f"{there.filesystem}@{short}"
     why = f"{there.host}:{there.filesystem} confirmed it"
     return [
         Send(
-            HERE,
+            which,
             target,
             f"the replica ends at {base.short}",
             phase=SEND,
@@ -188,8 +208,8 @@ def send_steps(here: Side, there: Side, base: Snapshot, target: str, sent: int, 
             intermediates=settings.intermediates,
             options=settings.send_options,
         ),
-        Mark(PEER, arrived, why, phase=MARK_THERE, tag=here.tag, sent=sent),
-        Mark(HERE, target, why, phase=MARK_HERE, tag=here.tag, sent=sent),
+        Mark(other(which), arrived, why, phase=MARK_THERE, tag=here.tag, sent=sent),
+        Mark(which, target, why, phase=MARK_HERE, tag=here.tag, sent=sent),
     ]
 
 

@@ -11,7 +11,8 @@ from . import zfs
 from .errors import LinkLost, NoZfs, ZrepError
 from .model import Features
 from .shell import Children, Ended, Shell, is_link_failure, pipeline
-from .steps import Send
+from .state import HERE
+from .streams import Send
 
 
 def run_stream(
@@ -23,7 +24,7 @@ def run_stream(
     keep: t.Sequence[int],
     children: Children,
 ) -> None:
-    """Move one snapshot; returns when both ends said that it went well.
+    """Move one snapshot, whichever side sends; returns when both ends said that it went well.
 
     :param lane: which connection to the peer to use.
     :param keep: file descriptors of locks that live as long as the stream.
@@ -32,13 +33,16 @@ def run_stream(
     """
     sending, receiving = step.commands((), features)
     peer.connect(lane)
-    ended = pipeline(here.command(sending), peer.command(receiving, lane), here.host, children, keep)
-    error = judge(ended, sending, receiving, here.host, peer.host, step)
+    sender, receiver = (here, peer) if step.side == HERE else (peer, here)
+    ended = pipeline(sender.command(sending, lane), receiver.command(receiving, lane), here.host, children, keep)
+    error = judge(ended, sending, receiving, sender.host, receiver.host, step)
     if error is not None:
         raise error
 
 
-def judge(ended: Ended, sending: zfs.Argv, receiving: zfs.Argv, here: str, peer: str, step: Send) -> ZrepError | None:
+def judge(
+    ended: Ended, sending: zfs.Argv, receiving: zfs.Argv, source: str, target: str, step: Send
+) -> ZrepError | None:
     """What two exit statuses and two complaints mean, None for success.
 
     The first cause counts: a receiver that refuses leaves the sender with a broken pipe, a sender that fails leaves the
@@ -50,17 +54,18 @@ def judge(ended: Ended, sending: zfs.Argv, receiving: zfs.Argv, here: str, peer:
     if receiver.status == 127:
         return NoZfs(
             "no program 'zfs' on the PATH of a non-interactive shell",
-            host=peer,
+            host=target,
             hint="install ZFS there, or put its folder on that PATH",
         )
-    if is_link_failure(receiver):
+    far, command, peer = (receiver, receiving, target) if step.side == HERE else (sender, sending, source)
+    if is_link_failure(far):
         return LinkLost(
-            f"the connection to {peer} broke during the stream ({_brief(receiver.err)})",
-            argv=receiving,
+            f"the connection to {peer} broke during the stream ({_brief(far.err)})",
+            argv=command,
             status=255,
-            stderr=receiver.err,
-            host=here,
-            dataset=step.target,
+            stderr=far.err,
+            host=source if step.side == HERE else target,
+            dataset=step.target if step.side == HERE else step.destination,
             hint="run it again: what arrived will be recognised",
         )
     if receiver.status < 0:
@@ -69,14 +74,14 @@ def judge(ended: Ended, sending: zfs.Argv, receiving: zfs.Argv, here: str, peer:
             argv=receiving,
             status=receiver.status,
             stderr=receiver.err,
-            host=here,
-            dataset=step.target,
+            host=target,
+            dataset=step.destination,
             hint="run it again: what arrived will be recognised",
         )
     sender_is_cause = sender.status > 0 and "Broken pipe" not in sender.err and sender.err.strip() != ""
     if receiver.status and not sender_is_cause:
-        return zfs.failure(receiving, receiver.status, receiver.err, peer, step.destination)
-    return zfs.failure(sending, sender.status, sender.err, here, step.target)
+        return zfs.failure(receiving, receiver.status, receiver.err, target, step.destination)
+    return zfs.failure(sending, sender.status, sender.err, source, step.target)
 
 
 def _brief(stderr: str) -> str:

@@ -9,6 +9,7 @@ several. Options are described in zfs(8) and its pages of the same names.
 
 from __future__ import annotations
 
+import shlex
 import typing as t
 
 from . import names
@@ -236,6 +237,29 @@ def receive(dataset: str, properties: t.Mapping[str, str], exclude: t.Iterable[s
     return ("zfs", "receive", "-u", *tuple(options), dataset)
 
 
+def copy(target: str, base: str | None, dataset: str, properties: t.Mapping[str, str] | None = None) -> Argv:
+    """Copy a snapshot into a dataset of the same host, on whichever host that is: two commands and a pipe there."""
+    sending = send(target, base, base is not None and properties is None, False, ())
+    receiving = receive(dataset, properties or {}, ())
+    line = " | ".join(" ".join(shlex.quote(word) for word in command) for command in (sending, receiving))
+    return ("sh", "-c", line)
+
+
+def mount(dataset: str) -> Argv:
+    return ("zfs", "mount", dataset)
+
+
+def remount(dataset: str) -> list[Argv]:
+    """Take a filesystem out of its users' hands for a moment; refuses while anybody has a file of it open."""
+    return [unmount(dataset), mount(dataset)]
+
+
+def diff(base: str, dataset: str, limit: int) -> Argv:
+    """The files that changed since a snapshot, with the time of each change; at most so many lines."""
+    command = " ".join(shlex.quote(word) for word in ("zfs", "diff", "-FHt", base, dataset))
+    return ("sh", "-c", f"{command} | head -n {int(limit)}")
+
+
 def settle(datasets: t.Sequence[str] | None, tag: str, features: Features) -> list[Argv] | None:
     """Bring all that was written so far into the numbers that zfs shows; changes nothing.
 
@@ -290,12 +314,12 @@ def failure(argv: Argv, status: int, stderr: str, host: str, dataset: str = "") 
     """The error that a failed command means."""
     said = " ".join(line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("\t"))
     said = said.partition(" usage: ")[0][:500] or f"no message, exit status {status}"
-    message = "'{}' failed: {}".format(" ".join(argv[:2]), said)
+    message = "'{}' failed: {}".format(argv[2] if argv[0] == "sh" else " ".join(argv[:2]), said)
     lowered = " ".join(stderr.lower().split())
     for pattern, kind in _FAILURES:
         if pattern in lowered:
             if issubclass(kind, CommandFailed):
                 return kind(message, argv=argv, status=status, stderr=stderr, host=host, dataset=dataset)
             return kind(message, host=host, dataset=dataset)
-    kind = TransferFailed if argv[1] in ("send", "receive") else CommandFailed
+    kind = TransferFailed if argv[0] == "sh" or argv[1] in ("send", "receive") else CommandFailed
     return kind(message, argv=argv, status=status, stderr=stderr, host=host, dataset=dataset)

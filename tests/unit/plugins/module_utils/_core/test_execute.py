@@ -19,10 +19,10 @@ from ansible_collections.zfsops.zrep.plugins.module_utils._core.steps import (
     Inherit,
     Mark,
     RenameSnapshot,
-    Send,
     SetProperties,
     TakeSnapshot,
 )
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.streams import Send
 
 from .builders import HOST, MODERN, OLD, PEER_HOST
 
@@ -257,7 +257,7 @@ def test_the_last_begun_is_the_first_taken_back(hosts, streams):
 
 def test_what_could_not_be_taken_back_is_said_and_the_rest_is(hosts, streams, monkeypatch):
     here, peer = hosts
-    monkeypatch.setattr(execute, "UNDO_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(execute, "BUSY_PAUSE_SECONDS", 0)
     steps = [
         SetProperties(HERE, "p/a", "", values=(("x", "1"),), undo=Inherit(HERE, "p/a", "", properties=("x",))),
         *sync_steps("p/a"),

@@ -16,10 +16,10 @@ from ansible_collections.zfsops.zrep.plugins.module_utils._core.plan import pred
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.state import HERE, State
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.steps import (
     MoveAside,
-    Send,
     SetProperties,
     TakeSnapshot,
 )
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.streams import Send
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.syncing import SyncGoal, plan_sync
 
 from .builders import (

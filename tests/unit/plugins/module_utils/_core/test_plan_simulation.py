@@ -25,7 +25,13 @@ from ansible_collections.zfsops.zrep.plugins.module_utils._core.pairing import P
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.plan import predict
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.snapshots import plan_expire
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.state import HERE
-from ansible_collections.zfsops.zrep.plugins.module_utils._core.steps import Destroy, Mark, MoveAside, Rollback, Send
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.steps import (
+    Destroy,
+    Mark,
+    MoveAside,
+    Rollback,
+)
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.streams import Send
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.syncing import SyncGoal, plan_sync
 
 from .builders import (

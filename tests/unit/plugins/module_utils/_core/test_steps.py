@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.zfsops.zrep.plugins.module_utils._core import plan, steps
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import plan, steps, streams
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.state import HERE, PEER, State
 
 from .builders import FS, MODERN, OLD, PEER_FS, dataset, guid_of, marked, master, own, replica, sent, shorts
@@ -84,7 +84,7 @@ def test_rollback():
     [(True, [own(0), "daily", own(1)]), (False, [own(0), own(1)])],
 )
 def test_an_incremental_send(intermediates, arrived):
-    step = steps.Send(
+    step = streams.Send(
         HERE,
         f"{FS}@{own(1)}",
         "why",
@@ -104,7 +104,7 @@ def test_an_incremental_send(intermediates, arrived):
 
 
 def test_a_full_send():
-    step = steps.Send(
+    step = streams.Send(
         HERE,
         f"{FS}@{own(0)}",
         "why",
@@ -133,7 +133,7 @@ def test_groups_keep_apart_what_may_not_share_a_command():
 def test_prediction_is_the_steps_one_after_another():
     taken = (
         steps.TakeSnapshot(HERE, f"{FS}@{own(1)}", "why"),
-        steps.Send(HERE, f"{FS}@{own(1)}", "why", base=f"{FS}@{own(0)}", destination=PEER_FS),
+        streams.Send(HERE, f"{FS}@{own(1)}", "why", base=f"{FS}@{own(0)}", destination=PEER_FS),
         steps.Mark(HERE, f"{FS}@{own(1)}", "why", sent=5),
     )
     before = State(master(*sent(0)), replica(*sent(0)))
@@ -150,7 +150,7 @@ def test_a_step_on_nothing_changes_nothing():
         steps.SetProperties(HERE, "p", "why", values=(("a", "1"),)),
         steps.Mark(HERE, "p@1", "why"),
         steps.Destroy(HERE, "p", "why", shorts=("1",)),
-        steps.Send(HERE, "p@1", "why", destination="q"),
+        streams.Send(HERE, "p@1", "why", destination="q"),
     ):
         assert step.apply(empty) == empty
 

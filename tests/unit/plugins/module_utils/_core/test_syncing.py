@@ -17,10 +17,10 @@ from ansible_collections.zfsops.zrep.plugins.module_utils._core.steps import (
     Mark,
     RenameSnapshot,
     Rollback,
-    Send,
     TakeSnapshot,
     Unmark,
 )
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.streams import Send
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.syncing import SyncGoal, plan_rewind, plan_sync
 
 from .builders import (

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.zfsops.zrep.plugins.module_utils._core import errors
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.shell import Completed, Ended
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.state import HERE
-from ansible_collections.zfsops.zrep.plugins.module_utils._core.steps import Send
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.streams import Send
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.transfer import judge
 
 from .builders import FS, HOST, MODERN, PEER_FS, PEER_HOST, own

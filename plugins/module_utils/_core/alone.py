@@ -1,0 +1,143 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changing the role of this side while the peer is not asked or does not answer. Pure.
+
+What is done here is done to this side alone. A side that makes itself the master this way records when it did, so that
+the other one can be told as superseded once it is back.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .errors import Diverged, NoCommonSnapshot
+from .freezing import freeze
+from .model import Dataset, Observed, Side, Snapshot
+from .plan import Plan
+from .report import iso
+from .returning import check_preserved, has_own, plan_copy
+from .roles import UNTOUCHED, check_paired
+from .state import HERE, State
+from .steps import Mark, Rollback, Step
+from .swapping import DISCARD, REFUSE, End, MoveGoal, demote, keep_master, promote
+
+
+def this_end(seen: Observed) -> End:
+    """This side as one end of a move."""
+    here = check_paired(seen)
+    here.check_marks()
+    return End(here, HERE, seen.features_here, here.peer.host)
+
+
+def plan_takeover(seen: Observed, goal: MoveGoal) -> Plan:
+    """Become the master alone."""
+    end = this_end(seen)
+    if end.side.is_master:
+        return plan_stay(seen)
+    steps: list[Step] = []
+    newest = end.side.own_snapshots[-1] if end.side.own_snapshots else None
+    if end.side.last_sent is None and newest is not None:
+        # It came from the peer, so the peer has it. Without a mark the script could never sync from here.
+        why = "it is the newest that the peer is known to have"
+        steps.append(Mark(HERE, newest.name, why, tag=seen.tag, sent=newest.creation))
+    steps += promote(end, end.side.peer.filesystem, goal.now)
+    return Plan(seen.filesystem, _state(seen), tuple(steps))
+
+
+def plan_stay(seen: Observed) -> Plan:
+    """Complete this side in the role that it has: a master that a move left frozen becomes writable again."""
+    end = this_end(seen)
+    steps = keep_master(end, end.side.peer.filesystem) if end.side.is_master else []
+    return Plan(seen.filesystem, _state(seen), tuple(steps))
+
+
+def loss(seen: Observed, now: int) -> dict[str, t.Any] | None:
+    """What is missing on a replica that becomes master alone: all that was written elsewhere since its newest snapshot.
+
+    How much that is only the peer knows. What the last syncs brought says what to expect.
+    """
+    side = check_paired(seen)
+    newest = side.own_snapshots[-1] if side.own_snapshots else None
+    if newest is None:
+        return None
+    sizes = [found.written for found in side.own_snapshots[1:] if found.written is not None]
+    return {
+        "snapshot": newest.short,
+        "since": newest.creation,
+        "since_iso": iso(newest.creation),
+        "age_seconds": max(now - newest.creation, 0),
+        "usual_bytes_per_sync": sum(sizes) // len(sizes) if sizes else None,
+    }
+
+
+def loss_text(side: Side, lost: t.Mapping[str, t.Any]) -> str:
+    """The same for people."""
+    usual = lost["usual_bytes_per_sync"]
+    return (
+        "what was written on {} after {} ({}, {} seconds ago) is not in {}:{}; how much that is only {} knows{}".format(
+            side.peer,
+            lost["since_iso"],
+            lost["snapshot"],
+            lost["age_seconds"],
+            side.host,
+            side.filesystem,
+            side.peer.host,
+            "" if usual is None else f", the last syncs brought {usual} bytes each",
+        )
+    )
+
+
+# Stepping down
+
+
+def step_down_base(end: End, goal: MoveGoal) -> Snapshot:
+    """The newest snapshot that the peer is known to have; raises if what came after it may not be given up."""
+    side = end.side
+    base = side.last_sent
+    if base is None:
+        raise NoCommonSnapshot(
+            "no snapshot is recorded as sent, so nothing is known to be at the peer",
+            host=side.host,
+            dataset=side.filesystem,
+            left=UNTOUCHED,
+            hint="wait until the peer answers",
+        )
+    if goal.diverged == REFUSE and has_own(side, base):
+        raise Diverged(
+            f"has content of its own since {base.short}, the newest snapshot that {side.peer} is known to have",
+            host=side.host,
+            dataset=side.filesystem,
+            left=UNTOUCHED,
+            hint="diverged=preserve keeps it in a dataset of its own, diverged=discard throws it away",
+        )
+    return base
+
+
+def plan_preserve_alone(seen: Observed, goal: MoveGoal, copies: t.Mapping[str, Dataset]) -> tuple[Plan, str]:
+    """Freeze this side and copy what it has of its own since the last sync; returns the name of the copy as well."""
+    end = this_end(seen)
+    steps, name = plan_copy(end, step_down_base(end, goal), goal, copies)
+    return Plan(seen.filesystem, _state(seen), tuple(steps)), name
+
+
+def plan_step_down(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: t.Sequence[Step] = ()) -> Plan:
+    """Become a replica alone, at the newest snapshot that the peer is known to have."""
+    end = this_end(seen)
+    side = end.side
+    if not side.is_master:
+        return Plan(seen.filesystem, _state(seen))
+    base = step_down_base(end, goal)
+    if has_own(side, base) and goal.diverged != DISCARD:
+        check_preserved(side, base, copy)
+    steps = [] if begun else freeze(side, HERE, end.features, "it is to be a replica")
+    later = side.after(base)
+    if later or has_own(side, base):
+        loses = tuple(found.short for found in later)
+        steps.append(Rollback(HERE, base.name, f"diverged={goal.diverged}", decisive=True, loses=loses))
+    steps += demote(end, side.peer.filesystem)
+    return Plan(seen.filesystem, _state(seen), tuple(steps), begun=tuple(begun))
+
+
+def _state(seen: Observed) -> State:
+    return State(seen.here, None, unknown=True)

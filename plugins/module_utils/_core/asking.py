@@ -1,0 +1,65 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Questions that are only asked when something is wrong: what changed on two sides, who has files open."""
+
+from __future__ import annotations
+
+from . import zfs
+from .diverging import FILES_LIMIT, Changes, Divergence, Listing, parse_diff
+from .errors import ZrepError
+from .model import Observed, Side, Snapshot, newest_common
+from .session import Session
+from .shell import Shell
+
+HOLDERS_SHOWN = 20
+
+# The files of a mount that processes have open or stand in, with the process's number and name (proc(5)).
+_HOLDERS = """\
+find /proc -maxdepth 3 '(' -path '/proc/[0-9]*/fd/*' -o -path '/proc/[0-9]*/cwd' ')' \
+    '(' -lname "$1" -o -lname "$1/*" ')' 2>/dev/null | head -n "$2" | while read -r link; do
+    pid=${link#/proc/}
+    pid=${pid%%/*}
+    read -r name </proc/$pid/comm
+    echo "$pid ($name) $(readlink "$link")"
+done
+"""
+
+
+def divergence(session: Session, seen: Observed) -> Divergence | None:
+    """What both sides have of their own, None if they share no snapshot. Needs the property ``mountpoint``."""
+    here, there = seen.side_here, seen.side_there
+    common = newest_common(here, there) if here and there else None
+    if here is None or there is None or common is None:
+        return None
+    mine = Changes(here, common.here, _listing(session.here, here, common.here))
+    theirs = Changes(there, common.there, _listing(session.peer(seen.peer_host), there, common.there))
+    return Divergence(common, mine, theirs)
+
+
+def _listing(shell: Shell, side: Side, base: Snapshot) -> Listing:
+    if side.dataset.written == 0 and not any(found.written != 0 for found in side.after(base)):
+        return Listing(())
+    if not side.mounted:
+        return Listing(None, "it is not mounted")
+    try:
+        done = shell.run(zfs.diff(base.name, side.filesystem, FILES_LIMIT))
+    except ZrepError as error:
+        return Listing(None, error.message)
+    if done.err.strip() and not done.out:
+        if "unrecognized command" in done.err:
+            return Listing(None, "this version of zfs has no diff")
+        return Listing(None, done.err.strip().splitlines()[0])
+    return parse_diff(done.out, side.dataset.value("mountpoint") or "")
+
+
+def holders(shell: Shell, side: Side) -> list[str]:
+    """Who has files of a mounted side open: number and name of the process, and the file. Empty if that is unknown."""
+    mountpoint = side.dataset.value("mountpoint") or ""
+    if not side.mounted or not mountpoint.startswith("/"):
+        return []
+    try:
+        done = shell.run(("sh", "-c", _HOLDERS, "sh", mountpoint, str(HOLDERS_SHOWN)))
+    except ZrepError:
+        return []
+    return done.out.splitlines()

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps that take a filesystem out of its users' hands, or put it into them. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import zfs
+from .model import Features, Side
+from .state import State, with_properties
+from .steps import Restore, SetProperties, Step
+
+READONLY = "readonly"
+
+
+@dataclasses.dataclass(frozen=True)
+class Remount(Step):
+    """Unmount and mount again: where zfs itself cannot, this takes open files away from their writers."""
+
+    action = "remount"
+    patience = 4
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        return zfs.remount(self.target)
+
+    def apply(self, state: State) -> State:
+        return state
+
+
+@dataclasses.dataclass(frozen=True)
+class Mount(Step):
+    action = "mount"
+
+    def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
+        return [zfs.mount(self.target)]
+
+    def apply(self, state: State) -> State:
+        return with_properties(state, self.side, self.target, {"mounted": "yes"})
+
+
+def freeze(side: Side, which: str, features: Features, why: str) -> list[Step]:
+    """Steps after which nothing can be written to a side any more. They fail while somebody has a file open for that.
+
+    A modern zfs refuses to remount a filesystem that has writers. On an old one a file that is open can still be
+    written, so it is unmounted for a moment, which fails while any file is open.
+    """
+    before = side.dataset.local(READONLY)
+    undo = Restore(
+        which,
+        side.filesystem,
+        "the move could not be completed",
+        lasting=True,
+        values=((READONLY, None if before == "on" else before),),
+    )
+    steps: list[Step] = [SetProperties(which, side.filesystem, why, undo=undo, values=((READONLY, "on"),))]
+    if side.mounted and not features.modern:
+        steps.append(Remount(which, side.filesystem, "files that are open must not be written any more"))
+    return steps

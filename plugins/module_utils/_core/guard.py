@@ -1,0 +1,187 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hold a filesystem of a host while another host changes the roles of its pair.
+
+A small shell process runs on the filesystem's host for as long as the move lasts. It holds the same lock file as our
+own runs there, so that none of them gets in between. While it is armed it also is a dead man's switch: if the move's
+process dies, or the link breaks, or stays silent, it makes the filesystem writable again, so that a move that ended
+half way leaves production at work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import subprocess
+import tempfile
+import threading
+import typing as t
+
+from . import zfs
+from .errors import Busy, Unreachable
+from .model import Features, Side
+from .shell import Completed, Shell, is_link_failure, unreachable
+
+BEAT_SECONDS = 4
+SILENCE_SECONDS = 20
+"""How long the other end waits for a sign of life; several beats, so that one late packet ends nothing."""
+
+# One byte is read at a time: a longer read could take away what is meant for the next one.
+_SCRIPT = """\
+trap '' HUP PIPE INT
+umask 077
+uid=$(id -u)
+if [ -n "${{ZREP_RUNDIR:-}}" ]; then base=$ZREP_RUNDIR
+elif [ "$uid" = 0 ] && [ -d /run ]; then base=/run
+else base=${{TMPDIR:-/tmp}}; fi
+if [ "$uid" = 0 ]; then directory=$base/zrep; else directory=$base/zrep-$uid; fi
+held=no
+if {lock} && mkdir -p "$directory" && [ -O "$directory" ] && command -v flock >/dev/null; then
+    exec 9>>"$directory"/{name}
+    flock -n 9 || {{ echo busy; exit 0; }}
+    # Whoever looked before he had the lock looks again: the time of our end, that of all times.
+    printf '{{"pid": %s, "finished": 9223372036854775807}}' $$ >"$directory"/{name}
+    held=yes
+fi
+echo ready "$held" "$(uname -n)"
+limit="timeout {silence}"
+command -v timeout >/dev/null || limit=
+thaw=
+mount=:
+while word=$($limit dd bs=1 count=1 2>/dev/null); do
+    case $word in
+    .) ;;
+    i) thaw=inherit; echo armed ;;
+    o) thaw=off; echo armed ;;
+    m) mount={mount} ;;
+    d) thaw=; echo disarmed ;;
+    *) break ;;
+    esac
+done
+exec >/dev/null 2>&1
+case $thaw in
+inherit) {inherit}; $mount ;;
+off) {off}; $mount ;;
+esac
+"""
+
+
+class Guard:
+    """Holds one filesystem. Use as a context manager.
+
+    :param shell: the filesystem's host.
+    :param lock: take the lock there; not needed where this process holds it.
+    :param keep: descriptors of locks of this process, which live on while the guard does.
+    :raises Busy: somebody else works on it.
+    :raises Unreachable: the host cannot be talked to.
+    """
+
+    def __init__(self, shell: Shell, tag: str, filesystem: str, lock: bool = True, keep: t.Sequence[int] = ()) -> None:
+        self._shell = shell
+        self._filesystem = filesystem
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the guard
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self.armed = False
+        script = _SCRIPT.format(
+            lock="true" if lock else "false",
+            name=shlex.quote("lock-{}-{}".format(tag, filesystem.replace("/", "%"))),
+            silence=SILENCE_SECONDS,
+            mount=shlex.quote(_line(zfs.mount(filesystem))),
+            inherit=_line(zfs.inherit(("readonly",), [filesystem])[0]),
+            off=_line(zfs.set_properties({"readonly": "off"}, [filesystem], Features())[0]),
+        )
+        shell.connect()
+        self._process = shell.start(("sh", "-c", script), self._complaints, keep)
+        words = self._answer().split()
+        if words[:1] == ["busy"]:
+            self.close()
+            raise Busy(
+                "another process works on it",
+                host=shell.host,
+                dataset=filesystem,
+                left="nothing was changed",
+                hint="try again when it is done",
+            )
+        if words[:1] != ["ready"]:
+            done = Completed(self._process.wait(), "", self._said())
+            self.close()
+            if is_link_failure(done):
+                raise unreachable(shell.host, done.err, ())
+        self.held = words[1:2] == ["yes"]
+        self.host_name = words[2] if len(words) > 2 else ""
+        """What the host calls itself; empty if the guard could not be started there."""
+        self._beat = threading.Thread(target=self._send_beats, daemon=True)
+        self._beat.start()
+
+    def __enter__(self) -> Guard:
+        return self
+
+    def __exit__(self, *dummy: object) -> None:
+        self.close()
+
+    def arm(self, side: Side) -> None:
+        """From now on the filesystem is made as writable as it was seen if this process or the link dies."""
+        if side.mounted:
+            self._tell("m")
+        self._ask("o" if side.dataset.local("readonly") == "off" else "i", "armed")
+        self.armed = bool(self.host_name)
+
+    def disarm(self) -> None:
+        """Not any more. Raises Unreachable if the guard is gone, which then has made the filesystem writable."""
+        self._ask("d", "disarmed")
+        self.armed = False
+
+    def close(self) -> None:
+        """Let go of the filesystem. If the guard is still armed, it makes it writable."""
+        if self._over.is_set():
+            return
+        self._over.set()
+        self._tell("q")
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):  # It may be gone already.
+                self._process.stdin.close()
+        try:
+            self._process.wait(SILENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._complaints.close()
+
+    def _ask(self, word: str, answer: str) -> None:
+        if self.host_name and (not self._tell(word) or self._answer().strip() != answer):
+            raise Unreachable(
+                "the guard that holds it during the move ended, so it is as writable as before",
+                host=self._shell.host,
+                dataset=self._filesystem,
+                hint="run it again",
+            )
+
+    def _answer(self) -> str:
+        return self._process.stdout.readline().decode("utf-8", "replace") if self._process.stdout else ""
+
+    def _tell(self, word: str) -> bool:
+        try:
+            with self._lock:
+                if self._process.stdin is not None:
+                    self._process.stdin.write(word.encode())
+                    self._process.stdin.flush()
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def _send_beats(self) -> None:
+        while not self._over.wait(BEAT_SECONDS):
+            if not self._tell("."):
+                return
+
+    def _said(self) -> str:
+        self._complaints.seek(0)
+        return self._complaints.read().decode("utf-8", "replace")
+
+
+def _line(argv: zfs.Argv) -> str:
+    return " ".join(shlex.quote(word) for word in argv)

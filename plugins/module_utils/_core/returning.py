@@ -1,0 +1,232 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making a side follow a master that is there already: after a forced takeover, or a swap that died. Pure.
+
+What the side has of its own since the newest common snapshot is only given up if the caller said so. To preserve it, it
+is copied into a dataset of its own first; both are looked at again, and only if every snapshot is there by its
+GUID is the side rolled back.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import names
+from .errors import Diverged, Exists, InUse, NoCommonSnapshot, NotFound, PoolFull, SplitBrain
+from .freezing import freeze
+from .model import Dataset, Observed, Side, Snapshot, newest_common, unsent_bytes
+from .plan import Plan
+from .roles import UNTOUCHED
+from .state import State
+from .steps import Rollback, Step, TakeSnapshot
+from .streams import Copy
+from .swapping import DISCARD, REFUSE, End, Ends, MoveGoal, ends, keep_master, keep_replica, promote
+
+CANDIDATES = 9
+"""How many names are tried for the dataset that preserves what a side had of its own."""
+
+
+def has_own(side: Side, base: Snapshot) -> bool:
+    """Whether a side has content of its own since a snapshot, as far as ZFS can tell."""
+    return any(found.written != 0 for found in side.after(base)) or side.dataset.written != 0
+
+
+def follows(found: Ends) -> bool:
+    """Whether the old side has nothing to hand over, so that it only has to follow the new one."""
+    old, new = found.old.side, found.new.side
+    if new.is_master or old.is_master:
+        return new.is_master
+    common = newest_common(old, new)
+    return common is not None and has_own(new, common.there)
+
+
+def in_doubt(found: Ends) -> bool:
+    """Whether it matters to the byte who has what: there are two masters, or none, or a replica that can be written."""
+    old, new = found.old.side, found.new.side
+    return old.is_master == new.is_master or (new.is_master and not old.readonly)
+
+
+def check_divergence(found: Ends, goal: MoveGoal) -> Snapshot:
+    """The snapshot on the old side that the two have in common; raises if something of its own may not be given up."""
+    old, new = found.old.side, found.new.side
+    common = newest_common(old, new)
+    if common is None:
+        raise NoCommonSnapshot(
+            f"shares no snapshot with {new.host}:{new.filesystem}, so it cannot follow it without a new full copy",
+            host=old.host,
+            dataset=old.filesystem,
+            left=UNTOUCHED,
+            hint=f"rename it if it matters, then run zrep_pair on {new.host}",
+        )
+    if goal.diverged != REFUSE:
+        return common.here
+    hint = (
+        f"decide who is right. If {new.host} is: zrep_failover filesystem={old.filesystem} role=replica on {old.host}, "
+        "with diverged=preserve to keep what only it has in a dataset of its own, or diverged=discard to lose it. "
+        f"If {old.host} is: the same with filesystem={new.filesystem} on {new.host}"
+    )
+    if old.is_master and new.is_master:
+        raise SplitBrain(
+            f"both this and {new.host}:{new.filesystem} are master of the pair",
+            host=old.host,
+            dataset=old.filesystem,
+            left=UNTOUCHED,
+            hint=hint,
+        )
+    if has_own(old, common.here):
+        raise Diverged(
+            f"has content of its own since {common.here.short}, the newest snapshot that it shares with "
+            f"{new.host}:{new.filesystem}",
+            host=old.host,
+            dataset=old.filesystem,
+            left=UNTOUCHED,
+            hint=hint,
+        )
+    return common.here
+
+
+# Preserving
+
+
+def candidates(old: Side, base: Snapshot, goal: MoveGoal) -> list[str]:
+    """Names for the dataset that preserves what a side has of its own since a snapshot, the best first."""
+    if goal.preserve_as:
+        return [goal.preserve_as]
+    name = f"{old.filesystem}_preserved_{base.short}"
+    return [name] + [f"{name}_{number}" for number in range(2, CANDIDATES + 1)]
+
+
+def plan_preserve(seen: Observed, goal: MoveGoal, copies: t.Mapping[str, Dataset]) -> tuple[Plan, str]:
+    """Freeze the old side and copy what it has of its own; returns the name of the copy as well.
+
+    :param copies: the datasets that exist under the candidates' names, and the one above them.
+    """
+    found = ends(seen, goal)
+    steps, name = plan_copy(found.old, check_divergence(found, goal), goal, copies)
+    return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps)), name
+
+
+def plan_copy(end: End, base: Snapshot, goal: MoveGoal, copies: t.Mapping[str, Dataset]) -> tuple[list[Step], str]:
+    """Freeze a side and copy what it has since a snapshot; returns the steps and the name of the copy."""
+    side = end.side
+    name, existing = _choose(side, base, goal, copies)
+    _check_room(end, base, name, copies)
+    steps = freeze(side, end.at, end.features, "it is to follow its peer")
+    own = [snapshot.name for snapshot in side.after(base)]
+    if side.dataset.written != 0 or not own:
+        own.append(f"{side.filesystem}@{side.tag}_preserved_{goal.now}")
+        steps.append(TakeSnapshot(end.at, own[-1], "what it has of its own is preserved"))
+    steps += _copies(end, base, own, name, existing)
+    return steps, name
+
+
+def _choose(old: Side, base: Snapshot, goal: MoveGoal, copies: t.Mapping[str, Dataset]) -> tuple[str, Dataset | None]:
+    """The name of the copy, and the copy itself where a run that died has begun it."""
+    own = {snapshot.guid for snapshot in old.after(base)}
+    tried = candidates(old, base, goal)
+    for name in tried:
+        found = copies.get(name)
+        if found is None:
+            return name, None
+        if found.snapshots and own.issuperset(snapshot.guid for snapshot in found.snapshots):
+            return name, found
+    raise Exists(
+        "the name for the preserved dataset is taken: {}".format(", ".join(tried)),
+        host=old.host,
+        dataset=tried[0],
+        left=UNTOUCHED,
+        hint="give another name as preserve_as",
+    )
+
+
+def _check_room(end: End, base: Snapshot, name: str, copies: t.Mapping[str, Dataset]) -> None:
+    above = copies.get(names.parent_of(name))
+    if above is None:
+        raise NotFound(
+            f"does not exist, so {name} cannot be made in it",
+            host=end.side.host,
+            dataset=names.parent_of(name) or name,
+            left=UNTOUCHED,
+            hint="give another name as preserve_as",
+        )
+    if names.pool_of(name) != names.pool_of(end.side.filesystem):
+        raise Exists(
+            "a preserved dataset shares its blocks with the filesystem, so it must be in the same pool",
+            host=end.side.host,
+            dataset=name,
+            left=UNTOUCHED,
+            hint=f"give a name in {names.pool_of(end.side.filesystem)} as preserve_as",
+        )
+    need = unsent_bytes(end.side, base) if end.features.modern else end.side.dataset.number("referenced")
+    room = above.number("available")
+    if need is not None and room is not None and need > room:
+        raise PoolFull(
+            f"has {room} bytes free, preserving needs {need}",
+            host=end.side.host,
+            dataset=above.name,
+            left=UNTOUCHED,
+            hint="make room there, or give up what it has of its own with diverged=discard",
+        )
+
+
+def _copies(end: End, base: Snapshot, own: t.Sequence[str], name: str, existing: Dataset | None) -> t.Iterator[Step]:
+    """Copy a chain of snapshots, or what is missing of it: the first starts the copy, the rest follow."""
+    why = "it is only given up here"
+    done = 0
+    if existing is None:
+        values = {"readonly": "on", end.name("preserved-from"): base.name}
+        yield Copy(end.at, own[0], why, base=base.name, copy=name, values=tuple(values.items()))
+        done = 1
+    else:
+        newest = end.side.by_guid(existing.snapshots[-1].guid)
+        done = own.index(newest.name) + 1 if newest else 0
+    if done < len(own):
+        yield Copy(end.at, own[-1], why, base=own[done - 1], copy=name, new=False)
+
+
+# Following
+
+
+def plan_return(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: t.Sequence[Step] = ()) -> Plan:
+    """Make the old side follow the new one, and the new one a complete master; raises what stands against it.
+
+    :param copy: the dataset that preserves what the old side has of its own, where that is wanted.
+    :param begun: what is to be taken back if it fails.
+    """
+    found = ends(seen, goal)
+    old, new = found.old, found.new
+    base = check_divergence(found, goal)
+    own = has_own(old.side, base)
+    steps: list[Step] = []
+    if own and goal.diverged != DISCARD:
+        check_preserved(old.side, base, copy)
+    if not begun and (own or old.side.is_master or not old.side.readonly):
+        steps += freeze(old.side, old.at, old.features, "it is to follow its peer")
+    later = old.side.after(base)
+    if own or (later and old.side.is_master):
+        why = f"diverged={goal.diverged}" if own else "nothing of its own is in them"
+        loses = tuple(snapshot.short for snapshot in later)
+        steps.append(Rollback(old.at, base.name, why, decisive=True, loses=loses))
+    steps += keep_replica(old, new.side.filesystem)
+    if new.side.is_master:
+        steps += keep_master(new, old.side.filesystem)
+    else:
+        steps += promote(new, old.side.filesystem, goal.now)
+    return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps), begun=tuple(begun))
+
+
+def check_preserved(old: Side, base: Snapshot, copy: Dataset | None) -> None:
+    """Raise unless every snapshot that will be rolled back is in the copy, and nothing was written since the last."""
+    kept = {snapshot.guid for snapshot in copy.snapshots} if copy else set()
+    missing = [snapshot.short for snapshot in old.after(base) if snapshot.guid not in kept]
+    if missing or old.dataset.written != 0:
+        raise InUse(
+            "changed while it was being preserved: {}".format(
+                ", ".join(missing) or f"{old.dataset.written} bytes were written"
+            ),
+            host=old.host,
+            dataset=old.filesystem,
+            left=f"what was copied is in {copy.name}" if copy else "",
+            hint="stop what writes there and run it again",
+        )

@@ -1,0 +1,209 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two ends of a move, and the steps that swap their roles. Pure.
+
+The old master is always demoted first: for a moment nobody is master, never both. Each side's record is written in an
+order in which, one property at a time, it always still or already names the other side (see ``Side.peer``), so that a
+swap that died in between is completed from either end. With a modern zfs each record is one transaction.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import names
+from .errors import BadInput, NotFound, NotPaired, PairedElsewhere
+from .freezing import READONLY, Mount
+from .model import Endpoint, Features, Observed, Side
+from .roles import UNTOUCHED, check_paired
+from .state import HERE, PEER
+from .steps import Inherit, Restore, SetProperties, Step
+
+MASTER, REPLICA = "master", "replica"
+REFUSE, PRESERVE, DISCARD = "refuse", "preserve", "discard"
+
+# The name of the peer is in the other pair of properties while one is written.
+_DEMOTION = ("src-fs", "src-host", "dest-fs", "dest-host")
+_PROMOTION = ("dest-fs", "dest-host", "src-fs", "src-host")
+
+
+@dataclasses.dataclass(frozen=True)
+class MoveGoal:
+    """The role that this host is to have.
+
+    :param role: MASTER or REPLICA.
+    :param now: the time of the run in epoch seconds.
+    :param diverged: what becomes of what the side that is to be replica has of its own: REFUSE, PRESERVE or DISCARD.
+    :param preserve_as: the dataset that it is preserved in; empty for a name made from the filesystem's.
+    """
+
+    role: str
+    now: int
+    diverged: str = REFUSE
+    preserve_as: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class End:
+    """One side of a pair in a move.
+
+    :param at: on which host it is, HERE or PEER.
+    :param known_peer: the other host by the name under which this side knows it.
+    """
+
+    side: Side
+    at: str
+    features: Features
+    known_peer: str
+
+    def name(self, short: str) -> str:
+        return names.property_name(self.side.tag, short)
+
+
+class Ends(t.NamedTuple):
+    """Both sides, by what they are to become: the master and its replica."""
+
+    new: End
+    old: End
+
+
+def ends(seen: Observed, goal: MoveGoal) -> Ends:
+    """The two ends of a move; raises what shows that they are no pair."""
+    here, there = check_paired(seen), seen.side_there
+    if there is None:
+        raise NotFound(
+            "the other side of the pair does not exist",
+            host=seen.peer_host,
+            dataset=seen.peer_filesystem,
+            left=UNTOUCHED,
+            hint="zrep_pair on the master makes it anew",
+        )
+    if not there.names_peer:
+        raise NotPaired(
+            f"is not registered as the other side of {here.host}:{here.filesystem}",
+            host=there.host,
+            dataset=there.filesystem,
+            left=UNTOUCHED,
+            hint="zrep_pair on the master completes it",
+        )
+    other = there.peer
+    if other.filesystem != here.filesystem or not names.same_host(other.host, here.identity):
+        raise PairedElsewhere(
+            f"is paired with {other}, not with {here.host}:{here.filesystem}",
+            host=there.host,
+            dataset=there.filesystem,
+            left=UNTOUCHED,
+            hint="zrep_info on both hosts shows who is whose; remove the half that is wrong with "
+            "zrep_pair state=absent local_only=true",
+        )
+    first = End(here, HERE, seen.features_here, seen.peer_host)
+    second = End(there, PEER, seen.features_there, other.host)
+    return Ends(first, second) if goal.role == MASTER else Ends(second, first)
+
+
+def swap(found: Ends, now: int) -> list[Step]:
+    """Exchange the roles, the old master first."""
+    return demote(found.old, found.new.side.filesystem) + promote(found.new, found.old.side.filesystem, now)
+
+
+def demote(end: End, master: str) -> list[Step]:
+    """Make a side the replica of a filesystem at its peer. It is frozen already."""
+    record = _record(Endpoint(end.known_peer, master), end.side.endpoint)
+    steps = _write(end, {name: record[name] for name in _DEMOTION}, "its peer becomes the master")
+    if end.side.dataset.local(end.name("master")) is not None:
+        undo = SetProperties(end.at, end.side.filesystem, _UNDONE, lasting=True, values=((end.name("master"), "yes"),))
+        steps.append(
+            Inherit(
+                end.at, end.side.filesystem, "it is the master no more", undo=undo, properties=(end.name("master"),)
+            )
+        )
+    return steps
+
+
+def promote(end: End, replica: str, now: int) -> list[Step]:
+    """Make a side the master of a filesystem at its peer. Setting ``master`` is what decides the move."""
+    record = _record(end.side.endpoint, Endpoint(end.known_peer, replica))
+    steps = thaw(end)
+    values = {name: record[name] for name in _PROMOTION}
+    values.update(promoted=str(now), master="yes")
+    steps += _write(end, values, "it becomes the master", decisive=True)
+    return steps + mount(end)
+
+
+def thaw(end: End) -> list[Step]:
+    """Make a side writable if it was made a replica or frozen."""
+    if not end.side.frozen:
+        return []
+    undo = Restore(end.at, end.side.filesystem, _UNDONE, values=((READONLY, "on"),), lasting=True)
+    return [Inherit(end.at, end.side.filesystem, "a master is writable", undo=undo, properties=(READONLY,))]
+
+
+def mount(end: End) -> list[Step]:
+    """Mount a side if it can be."""
+    if end.side.mounted or not end.side.mountable:
+        return []
+    return [Mount(end.at, end.side.filesystem, "a master is in use")]
+
+
+def keep_master(end: End, replica: str) -> list[Step]:
+    """Complete a side that is the master already: its record, writable, mounted."""
+    side = end.side
+    right = (
+        side.source.filesystem == side.filesystem
+        and side.source.host != end.known_peer
+        and side.destination == Endpoint(end.known_peer, replica)
+    )
+    record = _record(side.endpoint, Endpoint(end.known_peer, replica))
+    steps = [] if right else _write(end, {name: record[name] for name in _PROMOTION}, "it is the master")
+    return steps + thaw(end) + mount(end)
+
+
+def keep_replica(end: End, master: str) -> list[Step]:
+    """Complete the record of a side that is no master."""
+    side = end.side
+    right = side.source == Endpoint(end.known_peer, master) and side.destination.filesystem == side.filesystem
+    return [] if right and side.dataset.local(end.name("master")) is None else demote(end, master)
+
+
+def check_goal(goal: MoveGoal, force: bool) -> None:
+    """Refuse wishes that contradict each other; raises BadInput."""
+    if goal.role not in (MASTER, REPLICA):
+        raise BadInput(f"role {goal.role!r} cannot be used: expected {MASTER} or {REPLICA}")
+    if goal.diverged not in (REFUSE, PRESERVE, DISCARD):
+        raise BadInput(f"diverged {goal.diverged!r} cannot be used: expected {REFUSE}, {PRESERVE} or {DISCARD}")
+    if goal.preserve_as:
+        names.check_dataset(goal.preserve_as, "preserve_as")
+        if goal.diverged != PRESERVE:
+            raise BadInput(f"preserve_as is given, but diverged is {goal.diverged}", hint="say diverged=preserve")
+    if force and goal.role == MASTER and goal.diverged != REFUSE:
+        raise BadInput(
+            f"diverged={goal.diverged} does not fit role=master force=true, which does not contact the peer",
+            left=UNTOUCHED,
+            hint="leave it out; say it when the old master is back, in the call that makes it a replica",
+        )
+
+
+_UNDONE = "the move could not be completed"
+
+
+def _record(source: Endpoint, destination: Endpoint) -> dict[str, str]:
+    return {
+        "src-fs": source.filesystem,
+        "src-host": source.host,
+        "dest-fs": destination.filesystem,
+        "dest-host": destination.host,
+    }
+
+
+def _write(end: End, wanted: t.Mapping[str, str], why: str, decisive: bool = False) -> list[Step]:
+    """Set what is different, in the order given."""
+    local = end.side.dataset.local
+    missing = {end.name(name): value for name, value in wanted.items() if local(end.name(name)) != value}
+    if not missing:
+        return []
+    before = tuple((name, local(name)) for name in missing)
+    undo = Restore(end.at, end.side.filesystem, _UNDONE, values=before, lasting=True)
+    target = end.side.filesystem
+    return [SetProperties(end.at, target, why, undo=undo, decisive=decisive, values=tuple(missing.items()))]
