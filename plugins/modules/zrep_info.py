@@ -79,6 +79,13 @@ pairs:
     peer_host: {description: The other host as recorded., type: str, sample: host2}
     peer_filesystem: {description: The dataset there., type: str, sample: pool2/prodfs}
     savecount: {description: "How many snapshots this side keeps, null if that is nonsense.", type: int, sample: 5}
+    promoted:
+      description:
+        - When this side was made the master, in epoch seconds, null if that is not recorded. Of two masters the younger
+          one counts, and the other is reported as C(superseded).
+      type: int
+      sample: 1795380000
+    promoted_iso: {description: The same in ISO 8601., type: str, sample: '2026-11-22T20:40:00Z'}
     readonly: {description: Whether the dataset on this host is readonly., type: bool, sample: false}
     mounted: {description: Whether the dataset on this host is mounted., type: bool, sample: true}
     busy: {description: Whether a process of the zrep script holds its lock., type: bool, sample: false}
@@ -103,6 +110,13 @@ pairs:
       description:
         - The other side as it showed itself, with the same keys, and RV(ignore:common_snapshot), the newest snapshot
           that both sides hold. With O(check_peer).
+      type: dict
+    divergence:
+      description:
+        - What each side has of its own since RV(ignore:common_snapshot), if there are two masters or the replica was
+          written to, null otherwise. C(here) and C(there) have the later C(snapshots), the C(bytes) written, when it
+          was C(last_written), and the C(files) that changed where ZFS can tell; C(changed_on_both) those of both sides.
+        - The first thousand files of each side. With O(check_peer).
       type: dict
     healthy: {description: Whether nothing is wrong., type: bool, sample: true}
     problems:

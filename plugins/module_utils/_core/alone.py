@@ -121,7 +121,7 @@ def plan_preserve_alone(seen: Observed, goal: MoveGoal, copies: t.Mapping[str, D
     return Plan(seen.filesystem, _state(seen), tuple(steps)), name
 
 
-def plan_step_down(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: t.Sequence[Step] = ()) -> Plan:
+def plan_step_down(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: t.Sequence[Step] | None = None) -> Plan:
     """Become a replica alone, at the newest snapshot that the peer is known to have."""
     end = this_end(seen)
     side = end.side
@@ -130,13 +130,13 @@ def plan_step_down(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: 
     base = step_down_base(end, goal)
     if has_own(side, base) and goal.diverged != DISCARD:
         check_preserved(side, base, copy)
-    steps = [] if begun else freeze(side, HERE, end.features, "it is to be a replica")
+    steps = [] if begun is not None else freeze(side, HERE, end.features, "it is to be a replica")
     later = side.after(base)
     if later or has_own(side, base):
         loses = tuple(found.short for found in later)
         steps.append(Rollback(HERE, base.name, f"diverged={goal.diverged}", decisive=True, loses=loses))
     steps += demote(end, side.peer.filesystem)
-    return Plan(seen.filesystem, _state(seen), tuple(steps), begun=tuple(begun))
+    return Plan(seen.filesystem, _state(seen), tuple(steps), begun=tuple(begun or ()))
 
 
 def _state(seen: Observed) -> State:

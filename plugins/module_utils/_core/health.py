@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
+from .diverging import Changes, Divergence, Listing
 from .errors import BadProperty, ZrepError
-from .model import Observed, Side, newest_common, unsent_bytes
+from .model import Observed, Side, newest_common
+from .report import iso
+from .returning import has_own
 from .roles import check_replica
-from .syncing import count, find_base
+from .syncing import find_base
 
 ERROR = "error"
 WARNING = "warning"
@@ -41,12 +44,17 @@ def from_error(error: ZrepError, host: str = "") -> Problem:
 
 
 def problems(
-    seen: Observed, now: int, max_lag: int | None = None, unreachable: ZrepError | None = None
+    seen: Observed,
+    now: int,
+    max_lag: int | None = None,
+    unreachable: ZrepError | None = None,
+    divergence: Divergence | None = None,
 ) -> list[Problem]:
     """Everything that is wrong with a pair, as far as what was observed can tell.
 
     :param max_lag: seconds since the last sync that are tolerated.
     :param unreachable: why the peer could not be asked, if it should have been.
+    :param divergence: what was found out about two sides that went apart.
     """
     here = seen.side_here
     if here is None:
@@ -67,8 +75,20 @@ def problems(
     if unreachable is not None:
         found.append(from_error(unreachable, seen.peer_host))
     elif seen.asked and not any(problem.code == BadProperty.code for problem in found):
-        found += _both_sides(here, seen)
+        found += _both_sides(here, seen, divergence)
     return found
+
+
+def went_apart(seen: Observed) -> bool:
+    """Whether it is worth the commands to find out what each side has of its own."""
+    here, there = seen.side_here, seen.side_there
+    common = newest_common(here, there) if here and there else None
+    if here is None or there is None or common is None or not (here.registered and there.registered):
+        return False
+    if here.is_master and there.is_master:
+        return True
+    replica, base = (there, common.there) if here.is_master else (here, common.here)
+    return has_own(replica, base)
 
 
 def _nonsense(side: Side) -> list[Problem]:
@@ -98,7 +118,8 @@ def _this_side(here: Side, now: int, max_lag: int | None) -> list[Problem]:
                     ERROR,
                     here.host,
                     f"{here.filesystem} is master but names {here.source} as the source",
-                    "give this host's recorded name as src_host, or repair the pair with zrep_pair",
+                    "if a move of the master ended half way, zrep_failover completes it, or with role=master here "
+                    "calls it off; if this host goes by another name, give it as src_host",
                 )
             )
         if here.readonly:
@@ -108,7 +129,8 @@ def _this_side(here: Side, now: int, max_lag: int | None) -> list[Problem]:
                     WARNING,
                     here.host,
                     f"{here.filesystem} is master but readonly",
-                    f"if no failover is under way: zfs inherit readonly {here.filesystem}",
+                    f"if no move is under way, this makes it writable: zrep_failover filesystem={here.filesystem} "
+                    "role=master",
                 )
             )
     elif not here.readonly:
@@ -144,7 +166,7 @@ def _this_side(here: Side, now: int, max_lag: int | None) -> list[Problem]:
     return found
 
 
-def _both_sides(here: Side, seen: Observed) -> list[Problem]:
+def _both_sides(here: Side, seen: Observed, divergence: Divergence | None) -> list[Problem]:
     there = seen.side_there
     if there is None:
         return [
@@ -161,7 +183,11 @@ def _both_sides(here: Side, seen: Observed) -> list[Problem]:
         return found
     if here.is_master == there.is_master:
         if here.is_master:
-            return [_failure(lambda: check_replica(here, seen)), *_diverged(here, there)]
+            return [
+                _failure(lambda: check_replica(here, seen)),
+                *_superseded(here, there),
+                *_diverged(here, there, divergence),
+            ]
         return [
             Problem(
                 "no_master",
@@ -187,31 +213,34 @@ def _both_sides(here: Side, seen: Observed) -> list[Problem]:
     return found + _try(lambda: find_base(master, replica, False))
 
 
-def _diverged(here: Side, there: Side) -> list[Problem]:
+def _superseded(here: Side, there: Side) -> list[Problem]:
+    """Which of two masters is the older one, where that is recorded."""
+    if here.promoted == there.promoted:
+        return []
+    older, newer = (here, there) if here.promoted < there.promoted else (there, here)
+    return [
+        Problem(
+            "superseded",
+            ERROR,
+            older.host,
+            f"{older.filesystem} is superseded: {newer.host}:{newer.filesystem} became the master at "
+            f"{iso(newer.promoted)} without it",
+            f"zrep_failover filesystem={older.filesystem} role=replica on {older.host} makes it follow, with "
+            "diverged=preserve to keep what it has of its own",
+        )
+    ]
+
+
+def _diverged(here: Side, there: Side, divergence: Divergence | None) -> list[Problem]:
     """What a split brain cost so far."""
     common = newest_common(here, there)
     if common is None:
         return []
-    parts = []
-    for side, base in ((here, common.here), (there, common.there)):
-        size = unsent_bytes(side, base)
-        parts.append(
-            "{}:{} has {} since then{}".format(
-                side.host,
-                side.filesystem,
-                count(len(side.after(base)), "snapshot"),
-                "" if size is None else f" and wrote {size} bytes",
-            )
-        )
-    return [
-        Problem(
-            "diverged",
-            ERROR,
-            here.host,
-            "the newest common snapshot is {}; {}".format(common.here.short, "; ".join(parts)),
-            "choose the side to keep, then settle it with zrep_failover",
-        )
-    ]
+    if divergence is None:
+        unknown = Listing(None, "they were not asked for")
+        divergence = Divergence(common, Changes(here, common.here, unknown), Changes(there, common.there, unknown))
+    hint = "choose the side to keep, then run zrep_failover role=replica diverged=preserve on the other one"
+    return [Problem("diverged", ERROR, here.host, divergence.text(), hint)]
 
 
 def _try(check: t.Callable[[], t.Any]) -> list[Problem]:

@@ -60,6 +60,8 @@ def side_facts(side: Side, now: int) -> dict[str, t.Any]:
         savecount = None
     return {
         "role": side.role,
+        "promoted": side.promoted or None,
+        "promoted_iso": iso(side.promoted or None),
         "savecount": savecount,
         "readonly": side.readonly,
         "mounted": side.mounted,

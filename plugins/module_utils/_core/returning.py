@@ -188,11 +188,11 @@ def _copies(end: End, base: Snapshot, own: t.Sequence[str], name: str, existing:
 # Following
 
 
-def plan_return(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: t.Sequence[Step] = ()) -> Plan:
+def plan_return(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: t.Sequence[Step] | None = None) -> Plan:
     """Make the old side follow the new one, and the new one a complete master; raises what stands against it.
 
     :param copy: the dataset that preserves what the old side has of its own, where that is wanted.
-    :param begun: what is to be taken back if it fails.
+    :param begun: what is to be taken back if it fails; None if the old side is not frozen yet.
     """
     found = ends(seen, goal)
     old, new = found.old, found.new
@@ -201,7 +201,7 @@ def plan_return(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: t.S
     steps: list[Step] = []
     if own and goal.diverged != DISCARD:
         check_preserved(old.side, base, copy)
-    if not begun and (own or old.side.is_master or not old.side.readonly):
+    if begun is None and (own or old.side.is_master or not old.side.readonly):
         steps += freeze(old.side, old.at, old.features, "it is to follow its peer")
     later = old.side.after(base)
     if own or (later and old.side.is_master):
@@ -213,7 +213,7 @@ def plan_return(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: t.S
         steps += keep_master(new, old.side.filesystem)
     else:
         steps += promote(new, old.side.filesystem, goal.now)
-    return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps), begun=tuple(begun))
+    return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps), begun=tuple(begun or ()))
 
 
 def check_preserved(old: Side, base: Snapshot, copy: Dataset | None) -> None:

@@ -52,7 +52,8 @@ def check_master(seen: Observed) -> Side:
             host=seen.identity,
             dataset=seen.filesystem,
             left=UNTOUCHED,
-            hint="if this host goes by another name, give it as src_host; otherwise repair the pair with zrep_pair",
+            hint="if a move of the master ended half way, zrep_failover completes it on either host, or with "
+            "role=master here calls it off; if this host goes by another name, give it as src_host",
         )
     return here
 

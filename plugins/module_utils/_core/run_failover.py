@@ -337,6 +337,7 @@ class _Move:
         """Carry out a plan, then the one that follows from what is seen after it."""
         work = self._act(plan, old)
         if work.error is not None:
+            self._preserved = None
             return
         try:
             then = following(work.undo, self._copy(plan, old))

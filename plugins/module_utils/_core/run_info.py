@@ -8,12 +8,16 @@ from __future__ import annotations
 import typing as t
 
 from . import names, report
+from .asking import divergence
+from .diverging import Divergence
 from .errors import Busy, ZrepError
-from .health import problems
+from .health import problems, went_apart
 from .locks import check_script_lock
 from .model import Observed
 from .session import Session, by_peer, registered, with_recorded_peer
 from .settings import Settings
+
+MORE = ("mountpoint",)
 
 
 def info(
@@ -33,7 +37,10 @@ def info(
                 answers[seen.filesystem] = (seen, None)
             if check_peer:
                 answers.update(_ask(session, group))
-        facts = [_facts(seen, error, session.now, max_lag, check_peer) for seen, error in answers.values()]
+        facts = [
+            _facts(seen, error, _divergence(session, seen), session.now, max_lag, check_peer)
+            for seen, error in answers.values()
+        ]
         return {"pairs": facts, "problems": sum(len(found["problems"]) for found in facts)}
 
 
@@ -54,11 +61,23 @@ def _ask(session: Session, group: list[Observed]) -> dict[str, tuple[Observed, Z
         return {seen.filesystem: (seen, error) for seen in group}
 
 
+def _divergence(session: Session, seen: Observed) -> Divergence | None:
+    """What the sides of a pair that went apart have of their own, up to now."""
+    if not seen.asked or not went_apart(seen):
+        return None
+    try:
+        session.settle_pair(seen)
+        again = with_recorded_peer(session.look_here([seen.filesystem], MORE)[seen.filesystem])
+        return divergence(session, session.look_there([again], more=MORE)[0])
+    except ZrepError:
+        return None  # That they went apart is told all the same.
+
+
 def _facts(
-    seen: Observed, error: ZrepError | None, now: int, max_lag: int | None, check_peer: bool
+    seen: Observed, error: ZrepError | None, apart: Divergence | None, now: int, max_lag: int | None, check_peer: bool
 ) -> dict[str, t.Any]:
     facts = report.pair_facts(seen, now)
-    found = problems(seen, now, max_lag, error)
+    found = problems(seen, now, max_lag, error, apart)
     side = seen.side_here
     if side is not None and side.registered:
         try:
@@ -69,6 +88,7 @@ def _facts(
     if check_peer:
         facts["peer_reachable"] = error is None and seen.asked
         facts["peer"] = report.peer_facts(seen, now) if facts["peer_reachable"] else None
+        facts["divergence"] = apart.facts() if apart else None
     facts["problems"] = [problem.facts() for problem in found]
     facts["healthy"] = not found
     return facts

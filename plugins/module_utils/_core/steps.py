@@ -86,11 +86,13 @@ class TakeSnapshot(Step):
 
     def apply(self, state: State) -> State:
         dataset, short = names.split_snapshot(self.target)
+        side = state.side(self.side)
+        written = side.number("written") if side else None
 
         def change(before: tuple[Snapshot, ...]) -> t.Iterable[Snapshot]:
             txg = before[-1].createtxg + 1 if before else 1
             # The real GUID is not known before; any that no snapshot has will do to tell it from the others.
-            return (*before, Snapshot(dataset, short, -txg, txg, 0, written=0))
+            return (*before, Snapshot(dataset, short, -txg, txg, 0, written=written))
 
         return with_snapshots(unwritten(state, self.side), self.side, change)
 

@@ -136,7 +136,7 @@ def test_split_brain_says_what_each_side_has():
         found = problems(seen, NOW)
         assert [problem.code for problem in found] == ["split_brain", "diverged", "replica_writable"][: len(found)]
         text = found[1].message
-        for part in (own(0), "1 snapshot", "2 snapshots", "11 bytes", "22 bytes"):
+        for part in (own(0), "1 later snapshot", "2 later snapshots", "11 bytes", "22 bytes"):
             assert part in text
 
 
