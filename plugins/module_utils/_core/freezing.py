@@ -59,3 +59,8 @@ def freeze(side: Side, which: str, features: Features, why: str) -> list[Step]:
     if side.mounted and not features.modern:
         steps.append(Remount(which, side.filesystem, "files that are open must not be written any more"))
     return steps
+
+
+def is_freezing(step: Step | None) -> bool:
+    """Whether a step takes a filesystem out of its users' hands."""
+    return isinstance(step, Remount) or (isinstance(step, SetProperties) and step.values == ((READONLY, "on"),))

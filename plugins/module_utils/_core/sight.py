@@ -1,0 +1,120 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Both sides of one pair, looked at as often as a move needs it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import names
+from .errors import Busy
+from .model import Dataset, Observed, Side
+from .plan import Plan
+from .roles import UNTOUCHED
+from .session import Session, with_recorded_peer
+from .shell import Shell
+from .state import HERE
+
+MORE = ("canmount", "mountpoint")
+"""What a move wants to know beyond the usual."""
+
+
+class Sight:
+    """What was seen of a pair last. A dry session sees what its plans predict.
+
+    :param peer_identity: the name under which the peer records itself, where that is not its host name.
+    """
+
+    def __init__(self, session: Session, filesystem: str, peer_identity: str) -> None:
+        self._session = session
+        self._filesystem = filesystem
+        self._peer_identity = peer_identity
+        self._predicted = False
+        self.host_name = ""
+        """What the peer calls itself, as far as somebody has found out."""
+        self.seen = with_recorded_peer(self._look_here())
+
+    @property
+    def peer(self) -> Shell:
+        return self._session.peer(self.seen.peer_host)
+
+    def shell(self, side: str) -> Shell:
+        """The shell on the host of one side."""
+        return self._session.here if side == HERE else self.peer
+
+    def pretend(self, plan: Plan) -> None:
+        """From now on the pair is as a plan would leave it."""
+        self._predicted = True
+        self.seen = dataclasses.replace(self.seen, here=plan.after.here, there=plan.after.there)
+
+    def here_again(self) -> Observed:
+        """This side as it is now."""
+        if not self._predicted:
+            now = self._look_here()
+            known = self.seen
+            self.seen = dataclasses.replace(now, peer_host=known.peer_host, peer_filesystem=known.peer_filesystem)
+        return self.seen
+
+    def both(self) -> Observed:
+        """Both sides, this one as it was seen last."""
+        if self._predicted:
+            return self.seen
+        seen = self._session.look_there([self.seen], more=MORE)[0]
+        self.seen = dataclasses.replace(seen, identity_there=self._identity_there(seen))
+        return self.seen
+
+    def both_again(self) -> Observed:
+        """Both sides as they are now."""
+        self.here_again()
+        return self.both()
+
+    def settled(self) -> Observed:
+        """Both sides with all that was written up to now in the numbers that zfs shows."""
+        self._session.settle_pair(self.seen)
+        return self.both_again()
+
+    def datasets(self, side: str, wanted: t.Iterable[str]) -> dict[str, Dataset]:
+        """Other datasets on the host of one side, as far as they exist."""
+        return self._session.look_at(self.shell(side), [name for name in wanted if name])
+
+    def copy(self, side: str, name: str | None) -> Dataset | None:
+        """The dataset that a plan copied one side to."""
+        if name is None:
+            return None
+        if self._predicted:
+            source = self.seen.here if side == HERE else self.seen.there
+            return Dataset(name, "filesystem", 0, {}, source.snapshots if source else ())
+        return self.datasets(side, [name]).get(name)
+
+    def check_script_lock_there(self) -> None:
+        """Raise Busy while a process of the script on the peer holds its lock."""
+        there = self.seen.side_there
+        pid = there.lock_pid if there else None
+        if there is None or pid is None or self.peer.run(("sh", "-c", f"kill -0 {pid}")).status:
+            return
+        raise Busy(
+            f"process {pid} holds the lock property {there.tag}:lock-pid",
+            host=there.host,
+            dataset=there.filesystem,
+            left=UNTOUCHED,
+            hint="try again when it is done",
+        )
+
+    def _look_here(self) -> Observed:
+        return self._session.look_here([self._filesystem], MORE)[self._filesystem]
+
+    def _identity_there(self, seen: Observed) -> str:
+        """The name under which the peer records itself: as it does where it is the master, else its host name."""
+        there: Side | None = seen.side_there
+        if self._peer_identity:
+            return self._peer_identity
+        if there is not None and there.is_master:
+            source = there.source
+            if source.filesystem == there.filesystem and source.host != seen.identity:
+                return source.host
+        if not self.host_name:
+            done = self.peer.run(("uname", "-n"))
+            self.host_name = done.out.strip() if done.status == 0 else seen.peer_host
+        return names.check_host(names.short_host(self.host_name), "the host name of the peer")
