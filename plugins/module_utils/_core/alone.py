@@ -135,7 +135,7 @@ def plan_step_down(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: 
     if later or has_own(side, base):
         loses = tuple(found.short for found in later)
         steps.append(Rollback(HERE, base.name, f"diverged={goal.diverged}", decisive=True, loses=loses))
-    steps += demote(end, side.peer.filesystem)
+    steps += demote(end, side.peer)
     return Plan(seen.filesystem, _state(seen), tuple(steps), begun=tuple(begun or ()))
 
 

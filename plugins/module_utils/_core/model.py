@@ -23,6 +23,7 @@ CONFIGURATION = ("src-fs", "src-host", "dest-fs", "dest-host", "savecount")
 """The properties that register a pair, in the order in which the script writes them."""
 USER_PROPERTIES = (
     *CONFIGURATION,
+    "src-name",
     "master",
     "promoted",
     "lock-pid",
@@ -160,6 +161,11 @@ class Side:
     def source(self) -> Endpoint:
         """The master of the pair as this side records it; raises BadProperty if that is nonsense."""
         return self._endpoint("src-host", "src-fs")
+
+    @property
+    def source_name(self) -> str:
+        """The name under which the master records itself, where this side had to record another one to reach it by."""
+        return self.dataset.local(names.property_name(self.tag, "src-name")) or ""
 
     @property
     def destination(self) -> Endpoint:

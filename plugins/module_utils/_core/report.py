@@ -11,6 +11,8 @@ from __future__ import annotations
 import datetime
 import typing as t
 
+from . import names
+from .drilling import last_drill, parse_record
 from .errors import ZrepError
 from .model import Dataset, Observed, Side, newest_common, unsent_bytes
 from .state import HERE, State
@@ -71,6 +73,7 @@ def side_facts(side: Side, now: int) -> dict[str, t.Any]:
         "lag_seconds": None if sent is None else max(now - sent, 0),
         "unsent_bytes": unsent_bytes(side, last) if side.is_master else None,
         "unsent_snapshots": [found.short for found in side.after(last)] if last and side.is_master else [],
+        "drill": _drill_facts(side),
         "snapshots": [
             {
                 "name": found.short,
@@ -83,6 +86,12 @@ def side_facts(side: Side, now: int) -> dict[str, t.Any]:
             for found in side.own_snapshots
         ],
     }
+
+
+def _drill_facts(side: Side) -> dict[str, t.Any] | None:
+    """What became of the last drill on a side."""
+    last = last_drill(side)
+    return None if last is None else dict(last._asdict(), time_iso=iso(last.time))
 
 
 def peer_facts(seen: Observed, now: int) -> dict[str, t.Any]:
@@ -142,6 +151,10 @@ def _shown(dataset: Dataset | None, tag: str) -> dict[str, t.Any]:
         for name, found in sorted(dataset.properties.items())
         if name.startswith(tag + ":") and found.source in ("local", "received") and found.value != "-"
     }
+    drill = names.property_name(tag, "drill")
+    record = parse_record(ours.get(drill))
+    if record is not None:
+        ours[drill] = str(record).partition(" ")[2]
     return dict(
         ours,
         readonly=dataset.value("readonly") or "off",

@@ -208,7 +208,7 @@ def plan_return(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: t.S
         why = f"diverged={goal.diverged}" if own else "nothing of its own is in them"
         loses = tuple(snapshot.short for snapshot in later)
         steps.append(Rollback(old.at, base.name, why, decisive=True, loses=loses))
-    steps += keep_replica(old, new.side.filesystem)
+    steps += keep_replica(old, new.side.endpoint)
     if new.side.is_master:
         steps += keep_master(new, old.side.filesystem)
     else:

@@ -80,7 +80,8 @@ def check_replica(here: Side, seen: Observed) -> Side:
     # A replica without a registration, or with part of one, is known by its GUIDs; zrep_pair completes it.
     if there.names_peer:
         source = there.source
-        if source.filesystem != here.filesystem or not names.same_host(source.host, here.source.host):
+        named = names.same_host(source.host, here.source.host) or there.source_name == here.source.host
+        if source.filesystem != here.filesystem or not named:
             raise PairedElsewhere(
                 f"is the replica of {source}, not of {here.source}",
                 host=there.host,

@@ -96,9 +96,9 @@ class Session:
         peer = self.peer(seen.peer_host)
         self._run(zfs.settle([seen.peer_filesystem], self.settings.tag, seen.features_there) or (), peer)
 
-    def look_at(self, shell: Shell, datasets: t.Sequence[str]) -> dict[str, Dataset]:
+    def look_at(self, shell: Shell, datasets: t.Sequence[str], more: t.Sequence[str] = ()) -> dict[str, Dataset]:
         """Datasets of a host that are no pairs, by name, as far as they exist."""
-        return look(shell, self.settings.tag, datasets, self._memory).datasets
+        return look(shell, self.settings.tag, datasets, self._memory, more).datasets
 
     def peer(self, host: str) -> Shell:
         """The shell on a peer; the connection is made when it is first used."""

@@ -105,13 +105,19 @@ def ends(seen: Observed, goal: MoveGoal) -> Ends:
 
 def swap(found: Ends, now: int) -> list[Step]:
     """Exchange the roles, the old master first."""
-    return demote(found.old, found.new.side.filesystem) + promote(found.new, found.old.side.filesystem, now)
+    return demote(found.old, found.new.side.endpoint) + promote(found.new, found.old.side.filesystem, now)
 
 
-def demote(end: End, master: str) -> list[Step]:
-    """Make a side the replica of a filesystem at its peer. It is frozen already."""
-    record = _record(Endpoint(end.known_peer, master), end.side.endpoint)
-    steps = _write(end, {name: record[name] for name in _DEMOTION}, "its peer becomes the master")
+def demote(end: End, master: Endpoint) -> list[Step]:
+    """Make a side the replica of a filesystem at its peer. It is frozen already.
+
+    :param master: the peer as it records itself.
+    """
+    record = _record(Endpoint(end.known_peer, master.filesystem), end.side.endpoint)
+    values = {name: record[name] for name in _DEMOTION}
+    if not names.same_host(end.known_peer, master.host):
+        values["src-name"] = master.host
+    steps = _write(end, values, "its peer becomes the master")
     if end.side.dataset.local(end.name("master")) is not None:
         undo = SetProperties(end.at, end.side.filesystem, _UNDONE, lasting=True, values=((end.name("master"), "yes"),))
         steps.append(
@@ -160,10 +166,15 @@ def keep_master(end: End, replica: str) -> list[Step]:
     return steps + thaw(end) + mount(end)
 
 
-def keep_replica(end: End, master: str) -> list[Step]:
-    """Complete the record of a side that is no master."""
+def keep_replica(end: End, master: Endpoint) -> list[Step]:
+    """Complete the record of a side that is no master.
+
+    :param master: the peer as it records itself.
+    """
     side = end.side
-    right = side.source == Endpoint(end.known_peer, master) and side.destination.filesystem == side.filesystem
+    named = names.same_host(end.known_peer, master.host) or side.source_name == master.host
+    source = Endpoint(end.known_peer, master.filesystem)
+    right = named and side.source == source and side.destination.filesystem == side.filesystem
     return [] if right and side.dataset.local(end.name("master")) is None else demote(end, master)
 
 

@@ -273,6 +273,17 @@ def settle(datasets: t.Sequence[str] | None, tag: str, features: Features) -> li
     return None if datasets is None else inherit((names.property_name(tag, "settle"),), datasets)
 
 
+def clone(target: str, dataset: str, properties: t.Mapping[str, str]) -> Argv:
+    """Make a dataset that starts with the content of a snapshot of the same pool; fails if the name is taken."""
+    options = [word for name, value in properties.items() for word in ("-o", f"{name}={value}")]
+    return ("zfs", "clone", *tuple(options), target, dataset)
+
+
+def destroy_dataset(dataset: str) -> Argv:
+    """Destroy one dataset by itself; refuses if it has snapshots or children, or if somebody uses it."""
+    return ("zfs", "destroy", dataset)
+
+
 def _many(head: Argv, targets: t.Sequence[str]) -> list[Argv]:
     return [head + tuple(part) for part in _chunks(targets)]
 
