@@ -95,6 +95,15 @@ pairs:
     lag_seconds: {description: Seconds since then., type: int, sample: 12}
     unsent_bytes: {description: "Bytes written here since then, null where unknown.", type: int, sample: 0}
     unsent_snapshots: {description: Snapshots on the master since then., type: list, elements: str, sample: []}
+    drill:
+      description: The last drill on this side, null if none is recorded.
+      type: dict
+      contains:
+        time: {description: "When it was recorded, in epoch seconds.", type: int, sample: 1795380000}
+        time_iso: {description: The same in ISO 8601., type: str, sample: '2026-11-22T20:40:00Z'}
+        result: {description: "V(passed) or V(failed).", type: str, sample: passed}
+        seconds: {description: How long it took., type: int, sample: 42}
+        snapshot: {description: The snapshot that was tried., type: str, sample: zrep_000001}
     snapshots:
       description: The snapshots of the pair on this host, oldest first.
       type: list

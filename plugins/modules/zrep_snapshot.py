@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: zrep_snapshot
-short_description: Take, expire, record or return to snapshots of replicated ZFS filesystems
+short_description: Take, expire, record, return to or try out snapshots of replicated ZFS filesystems
 version_added: 0.1.0
 author:
   - zfsops.zrep authors (@zfsops)
@@ -16,6 +16,8 @@ description:
   - Destroys snapshots of a pair that its savecounts do not cover.
   - Records a snapshot as the last one that the replica holds, which completes a replication that was made by hand.
   - Takes both sides of a pair back to a snapshot that both hold.
+  - Makes and removes the clone of a drill, which proves that a replica could take over without touching the master, and
+    keeps a record of it.
 extends_documentation_fragment:
   - zfsops.zrep.common
   - zfsops.zrep.common.attributes
@@ -25,11 +27,12 @@ attributes:
     details:
       - O(state=present) without O(snapshot) takes a snapshot on every run, unless O(only_if_changed) finds nothing
         written.
+      - O(state=drilled) with O(result) records the drill anew, with the time, as long as there is a clone to remove.
 options:
   filesystem:
     description:
       - The filesystems, or V(all) for every one of which this host is master under the tag.
-      - With O(state=sent) or O(state=rolled_back) exactly one.
+      - With any O(state) but V(present) and V(expired) exactly one.
     type: list
     elements: str
     required: true
@@ -43,13 +46,22 @@ options:
         its source becomes master if nobody is.
       - V(rolled_back) takes both sides back to O(snapshot) and B(destroys everything newer), on either host's call. The
         pair is usable at once afterwards.
+      - V(cloned) makes a writable, mounted clone of O(snapshot), on either side of the pair and without contacting the
+        other one. Syncs go on meanwhile; the snapshot cannot be destroyed as long as the clone exists. Something else
+        under the name O(clone) is a reason to refuse.
+      - V(drilled) B(destroys that clone), and with O(result) records in the property C(TAG:drill) what became of the
+        drill. Nothing but a clone of this very filesystem that V(cloned) made is ever destroyed, and nothing that hangs
+        on it.
     type: str
-    choices: [present, expired, sent, rolled_back]
+    choices: [present, expired, sent, rolled_back, cloned, drilled]
     default: present
   snapshot:
     description:
       - The name of a snapshot, the part after the C(@). Required with O(state=sent) and O(state=rolled_back).
       - With O(state=present) the default is the next in the pair's sequence.
+      - With O(state=cloned) the default is the newest one here that is recorded as sent, or else the pair's newest one.
+      - With O(state=drilled) the default is the one that was cloned. If the clone is gone already, it is the same as
+        with O(state=cloned).
     type: str
   only_if_changed:
     description: With O(state=present), take no snapshot where nothing was written since the pair's newest one.
@@ -65,6 +77,26 @@ options:
         tags or tools. Without it they are a reason to refuse.
     type: bool
     default: false
+  clone:
+    description:
+      - With O(state=cloned) or O(state=drilled), the name of the clone, in the pool of the filesystem.
+      - The default is the name of the filesystem with C(_drill) at the end.
+    type: str
+  mountpoint:
+    description:
+      - With O(state=cloned), the directory on which the clone is mounted. Required where the dataset above the clone
+        has none to inherit.
+      - The clone is mounted at once, but not when the host boots.
+    type: path
+  result:
+    description:
+      - With O(state=drilled), whether the drill went well. It is recorded with the time and O(seconds).
+      - Without it nothing is recorded.
+    type: str
+    choices: [passed, failed]
+  seconds:
+    description: With O(result), how long the drill took.
+    type: int
 seealso:
   - module: zfsops.zrep.zrep_sync
   - module: zfsops.zrep.zrep_info
@@ -97,6 +129,24 @@ EXAMPLES = r"""
     filesystem: pool1/prodfs
     state: rolled_back
     snapshot: zrep_000001
+
+- name: Begin a drill
+  zfsops.zrep.zrep_snapshot:
+    filesystem: pool1/prodfs
+    state: cloned
+  register: drill
+
+- name: See whether the data is fit to take over
+  ansible.builtin.command:
+    cmd: "find {{ drill.clone.mountpoint }} -type f -size +0"
+  changed_when: false
+
+- name: End the drill and keep a record of it
+  zfsops.zrep.zrep_snapshot:
+    filesystem: pool1/prodfs
+    state: drilled
+    result: passed
+    seconds: 2
 """
 
 RETURN = r"""
@@ -117,6 +167,31 @@ snapshots:
   type: list
   elements: str
   sample: [pool1/prodfs@zrep_000001]
+clone:
+  description: The clone of the drill.
+  returned: with O(state=cloned)
+  type: dict
+  contains:
+    name:
+      description: The dataset.
+      type: str
+      sample: pool2/prodfs_drill
+    mountpoint:
+      description: The directory on which it is mounted; null for a volume.
+      type: str
+      sample: /pool2/prodfs_drill
+    snapshot:
+      description: The snapshot that it was made from, the part after the C(@).
+      type: str
+      sample: zrep_00002a
+    snapshot_created:
+      description: When that was taken, in epoch seconds.
+      type: int
+      sample: 1795388075
+    snapshot_created_iso:
+      description: The same in ISO 8601, UTC.
+      type: str
+      sample: "2026-11-22T21:34:35Z"
 pairs:
   description: Each pair as it stands now, or would stand, as RV(zfsops.zrep.zrep_pair#module:pair) has it.
   returned: always
@@ -140,31 +215,82 @@ notes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.zfsops.zrep.plugins.module_utils._core import run_rollback, run_snapshot
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import run_drill, run_rollback, run_snapshot
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import BadInput
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.module import common_arguments, run, targets
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.settings import Settings
 
-ONE = ("sent", "rolled_back")
-"""The states that concern one filesystem at a time."""
+MANY = ("present", "expired")
+"""The states that may concern several filesystems at a time."""
+MEANT_FOR = {
+    "force": ("rolled_back",),
+    "clone": ("cloned", "drilled"),
+    "mountpoint": ("cloned",),
+    "result": ("drilled",),
+    "seconds": ("drilled",),
+}
+"""Options that belong to some states: with others they would be read as something that they do not say."""
 
 
 def arguments() -> dict:
     return dict(
         common_arguments(),
         filesystem={"type": "list", "elements": "str", "required": True},
-        state={"type": "str", "choices": ["present", "expired", "sent", "rolled_back"], "default": "present"},
+        state={
+            "type": "str",
+            "choices": ["present", "expired", "sent", "rolled_back", "cloned", "drilled"],
+            "default": "present",
+        },
         snapshot={"type": "str"},
         only_if_changed={"type": "bool", "default": False},
         local_only={"type": "bool", "default": False},
         force={"type": "bool", "default": False},
+        clone={"type": "str"},
+        mountpoint={"type": "path"},
+        result={"type": "str", "choices": ["passed", "failed"]},
+        seconds={"type": "int"},
     )
+
+
+def check(params: dict, filesystems: list) -> None:
+    """Refuse options that contradict each other."""
+    state = params["state"]
+    if state not in MANY and len(filesystems) != 1:
+        raise BadInput(f"state={state} works on exactly one filesystem")
+    for name, states in MEANT_FOR.items():
+        if params[name] not in (None, False) and state not in states:
+            raise BadInput(
+                "{} says nothing with state={}".format("force=true" if name == "force" else name, state),
+                hint="it belongs to state={}".format(" or state=".join(states)),
+            )
+    if state == "rolled_back" and params["local_only"]:
+        raise BadInput(
+            "state=rolled_back works on both sides, so local_only=true does not fit",
+            hint="leave it out, or use zrep_sync with FILESYSTEM@SNAPSHOT, which takes the replica back alone",
+        )
+
+
+def on_one(settings: Settings, params: dict, filesystem: str, dry: bool) -> dict:
+    """The states that concern one filesystem at a time."""
+    state, short = params["state"], params["snapshot"]
+    if state == "rolled_back":
+        return run_rollback.roll_back(settings, filesystem, short, params["force"], dry).result(dry)
+    if state == "cloned":
+        return run_drill.cloned(settings, filesystem, params["clone"], short, params["mountpoint"], dry).result(dry)
+    if state == "drilled":
+        ended = run_drill.drilled(
+            settings, filesystem, params["clone"], short, params["result"], params["seconds"], dry
+        ).result(dry)
+        ended.pop("clone")
+        return ended
+    return run_snapshot.sent(settings, filesystem, short, params["local_only"], dry).result(dry)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec=arguments(),
         required_if=[("state", "sent", ("snapshot",)), ("state", "rolled_back", ("snapshot",))],
+        required_together=[("result", "seconds")],
         supports_check_mode=True,
     )
     params = module.params
@@ -172,26 +298,15 @@ def main() -> None:
 
     def work(settings: Settings) -> dict:
         filesystems, everything = targets(params)
-        if params["state"] in ONE and len(filesystems) != 1:
-            raise BadInput("state={} works on exactly one filesystem".format(params["state"]))
-        if params["force"] and params["state"] != "rolled_back":
-            raise BadInput("force=true says nothing with state={}".format(params["state"]))
-        if params["state"] == "rolled_back":
-            if params["local_only"]:
-                raise BadInput(
-                    "state=rolled_back works on both sides, so local_only=true does not fit",
-                    hint="leave it out, or use zrep_sync with FILESYSTEM@SNAPSHOT, which takes the replica back alone",
-                )
-            outcome = run_rollback.roll_back(settings, filesystems[0], params["snapshot"], params["force"], dry)
-        elif params["state"] == "sent":
-            outcome = run_snapshot.sent(settings, filesystems[0], params["snapshot"], params["local_only"], dry)
-        elif params["state"] == "expired":
-            outcome = run_snapshot.expire(settings, filesystems, everything, params["local_only"], dry)
-        else:
-            outcome = run_snapshot.take(
+        check(params, filesystems)
+        if params["state"] == "expired":
+            result = run_snapshot.expire(settings, filesystems, everything, params["local_only"], dry).result(dry)
+        elif params["state"] == "present":
+            result = run_snapshot.take(
                 settings, filesystems, everything, params["snapshot"], params["only_if_changed"], dry
-            )
-        result = outcome.result(dry)
+            ).result(dry)
+        else:
+            result = on_one(settings, params, filesystems[0], dry)
         result["snapshots"] = [step["target"] for step in result["actions"] if step["action"] == "snapshot"]
         return result
 

@@ -302,11 +302,11 @@ def _tell_how_it_stands(work: Work, old: End, guard: Guard | None) -> None:
         return
     place = f"{old.side.host}:{old.side.filesystem}"
     if any(step.lasting and step.target == old.side.filesystem for step in work.done):
-        state = f"{place} is the master and writable, as before"
+        state = f"production is as before: {place} is the master and writable"
     elif guard is not None and guard.armed:
-        state = f"{place} is still the master; the guard on it makes it writable within {SILENCE_SECONDS} seconds"
+        state = f"the guard on {old.side.host} makes {place}, still the master, writable in {SILENCE_SECONDS} seconds"
     else:
-        state = f"{place} may still be read-only: the same call goes on, role=master on it makes it writable"
+        state = f"the same call goes on; role=master on {place}, which may still be read-only, makes it writable"
     error.left = "; ".join(filter(None, [state, error.left]))
 
 
