@@ -27,7 +27,7 @@ def this_end(seen: Observed) -> End:
     """This side as one end of a move."""
     here = check_paired(seen)
     here.check_marks()
-    return End(here, HERE, seen.features_here, here.peer.host)
+    return End(here, HERE, seen.features_here, here.peer.host, HERE in seen.readonly_above)
 
 
 def plan_takeover(seen: Observed, goal: MoveGoal) -> Plan:

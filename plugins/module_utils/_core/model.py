@@ -379,6 +379,7 @@ class Observed:
     :param there_parent: the dataset above it, asked for where something may have to be created.
     :param asked: whether the peer was asked; if not, ``there`` says nothing.
     :param identity_there: the name under which the peer records itself, empty if it was not asked for.
+    :param readonly_above: the sides (HERE, PEER) that would inherit ``readonly=on``, as far as that was asked.
     """
 
     tag: str
@@ -393,6 +394,7 @@ class Observed:
     features_here: Features = Features()
     features_there: Features = Features()
     identity_there: str = ""
+    readonly_above: frozenset[str] = frozenset()
 
     @property
     def side_here(self) -> Side | None:

@@ -129,13 +129,15 @@ class _Move:
             self._loss = loss(self._sight.seen, self._goal.now)
             if self._loss is not None:
                 self._warnings.append(loss_text(side, self._loss))
+        self._ask_above(side, HERE)
         self._act(plan_takeover(self._sight.seen, self._goal))
 
     def _without_peer(self, side: Side, error: Unreachable) -> None:
         seen = self._sight.seen
         if side.is_master == (self._goal.role == MASTER):
             self._warnings.append(f"{seen.peer_host} could not be asked whether it agrees: {error.message}")
-            self._act(plan_stay(seen))
+            self._ask_above(side, HERE)
+            self._act(plan_stay(self._sight.seen))
         elif self._force:
             self._session.settle([seen.filesystem])
             self._step_down(this_end(self._sight.here_again()))
@@ -184,6 +186,7 @@ class _Move:
                 left=UNTOUCHED,
                 hint="leave force out, then the roles are swapped",
             )
+        self._ask_above(found.new.side, found.new.at)
         if follows(found):
             self._follow(old, found.new.side)
         else:
@@ -217,6 +220,11 @@ class _Move:
 
     def _copies(self, end: End, tried: t.Sequence[str]) -> dict[str, Dataset]:
         return self._sight.datasets(end.at, [*tried, names.parent_of(tried[0])])
+
+    def _ask_above(self, side: Side, at: str) -> None:
+        """Where a side is to become writable, find out what it takes."""
+        if side.frozen:
+            self._sight.ask_above(at)
 
     # Guarding
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from . import names
+from . import names, zfs
 from .errors import Busy
 from .model import Dataset, Observed, Side
 from .plan import Plan
@@ -32,6 +32,7 @@ class Sight:
         self._filesystem = filesystem
         self._peer_identity = peer_identity
         self._predicted = False
+        self._above: frozenset[str] = frozenset()
         self.host_name = ""
         """What the peer calls itself, as far as somebody has found out."""
         self.seen = with_recorded_peer(self._look_here())
@@ -54,7 +55,9 @@ class Sight:
         if not self._predicted:
             now = self._look_here()
             known = self.seen
-            self.seen = dataclasses.replace(now, peer_host=known.peer_host, peer_filesystem=known.peer_filesystem)
+            self.seen = dataclasses.replace(
+                now, peer_host=known.peer_host, peer_filesystem=known.peer_filesystem, readonly_above=self._above
+            )
         return self.seen
 
     def both(self) -> Observed:
@@ -74,6 +77,18 @@ class Sight:
         """Both sides with all that was written up to now in the numbers that zfs shows."""
         self._session.settle_pair(self.seen)
         return self.both_again()
+
+    def ask_above(self, side: str) -> Observed:
+        """Find out whether one side would inherit ``readonly=on`` if it had no value of its own."""
+        filesystem = self.seen.filesystem if side == HERE else self.seen.peer_filesystem
+        modern = (self.seen.features_here if side == HERE else self.seen.features_there).modern
+        above = names.parent_of(filesystem)
+        found = self.shell(side).run(zfs.get_one("readonly", above)).out.split() if above else []
+        # A fuse mount shows "off", temporarily, where the property is on: see Side.readonly.
+        if found[:1] == ["on"] or (not modern and found == ["off", "temporary"]):
+            self._above |= {side}
+        self.seen = dataclasses.replace(self.seen, readonly_above=self._above)
+        return self.seen
 
     def datasets(self, side: str, wanted: t.Iterable[str]) -> dict[str, Dataset]:
         """Other datasets on the host of one side, as far as they exist."""

@@ -51,12 +51,14 @@ class End:
 
     :param at: on which host it is, HERE or PEER.
     :param known_peer: the other host by the name under which this side knows it.
+    :param readonly_above: it would inherit ``readonly=on``.
     """
 
     side: Side
     at: str
     features: Features
     known_peer: str
+    readonly_above: bool = False
 
     def name(self, short: str) -> str:
         return names.property_name(self.side.tag, short)
@@ -98,8 +100,8 @@ def ends(seen: Observed, goal: MoveGoal) -> Ends:
             hint="zrep_info on both hosts shows who is whose; remove the half that is wrong with "
             "zrep_pair state=absent local_only=true",
         )
-    first = End(here, HERE, seen.features_here, seen.peer_host)
-    second = End(there, PEER, seen.features_there, other.host)
+    first = End(here, HERE, seen.features_here, seen.peer_host, HERE in seen.readonly_above)
+    second = End(there, PEER, seen.features_there, other.host, PEER in seen.readonly_above)
     return Ends(first, second) if goal.role == MASTER else Ends(second, first)
 
 
@@ -142,8 +144,12 @@ def thaw(end: End) -> list[Step]:
     """Make a side writable if it was made a replica or frozen."""
     if not end.side.frozen:
         return []
-    undo = Restore(end.at, end.side.filesystem, _UNDONE, values=((READONLY, "on"),), lasting=True)
-    return [Inherit(end.at, end.side.filesystem, "a master is writable", undo=undo, properties=(READONLY,))]
+    target = end.side.filesystem
+    undo = Restore(end.at, target, _UNDONE, values=((READONLY, "on"),), lasting=True)
+    if end.readonly_above:
+        why = "a master is writable, and it would inherit readonly=on"
+        return [SetProperties(end.at, target, why, undo=undo, values=((READONLY, "off"),))]
+    return [Inherit(end.at, target, "a master is writable", undo=undo, properties=(READONLY,))]
 
 
 def mount(end: End) -> list[Step]:

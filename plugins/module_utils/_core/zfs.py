@@ -62,6 +62,11 @@ def get(properties: t.Iterable[str], datasets: t.Iterable[str] = ()) -> Argv:
     return ("zfs", "get", "-Hp", *depth, "-o", "name,property,value,source", ",".join(properties), *found)
 
 
+def get_one(name: str, dataset: str) -> Argv:
+    """Ask for the value and source of one property of one dataset."""
+    return ("zfs", "get", "-Hp", "-o", "value,source", name, dataset)
+
+
 def unknown_property(stderr: str) -> str | None:
     """The property that this version of zfs does not know, if that is what it complained about."""
     _head, found, tail = stderr.partition("invalid property '")
