@@ -20,7 +20,7 @@ from .errors import LinkLost, NotFound, Unreachable, ZrepError
 from .model import Features
 from .plan import Plan
 from .shell import Children, Shell
-from .state import HERE
+from .state import HERE, PEER
 from .steps import Step
 from .streams import Send
 from .transfer import run_stream
@@ -231,13 +231,17 @@ class Executor:
         if not certain:
             undo = [] if step is not None and step.decisive else [found for found in undo if found.lasting]
         undone, stuck = [], []
+        lost: ZrepError | None = None
         for found in reversed(undo):
-            failed = self._take_back(work, found)
+            # A peer that is gone is not tried again for each step: what can be done here must not wait for that.
+            failed = lost if lost is not None and found.side == PEER else self._take_back(work, found)
             if failed is None:
                 work.done.append(found)
                 undone.append(found.describe())
-            else:
-                stuck.append(f"could not {found.describe()} ({failed.message})")
+                continue
+            stuck.append(f"could not {found.describe()} ({failed.message})")
+            if isinstance(failed, Unreachable):
+                lost = failed
         return undone, stuck
 
     def _take_back(self, work: Work, step: Step) -> ZrepError | None:

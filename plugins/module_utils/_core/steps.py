@@ -310,6 +310,7 @@ class Rollback(Step):
     """
 
     action = "rollback"
+    patience = 4
     loses: tuple[str, ...] = ()
 
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:

@@ -134,9 +134,14 @@ def promote(end: End, replica: str, now: int) -> list[Step]:
     """Make a side the master of a filesystem at its peer. Setting ``master`` is what decides the move."""
     record = _record(end.side.endpoint, Endpoint(end.known_peer, replica))
     steps = thaw(end)
-    values = {name: record[name] for name in _PROMOTION}
-    values.update(promoted=str(now), master="yes")
-    steps += _write(end, values, "it becomes the master", decisive=True)
+    values = dict({name: record[name] for name in _PROMOTION}, promoted=str(now))
+    why = "it becomes the master"
+    if end.features.modern:
+        steps += _write(end, dict(values, master="yes"), why, decisive=True)
+    else:
+        # One property a command: what decides is a step of its own, so that what leads to it can be taken back.
+        steps += _write(end, values, why)
+        steps += _write(end, {"master": "yes"}, why, decisive=True)
     return steps + mount(end)
 
 
