@@ -37,7 +37,8 @@ def prepared(lab: Lab, host1: Host, host2: Host) -> Lab:
 
 
 def test_every_module_has_examples_here() -> None:
-    assert {path.stem for path in MODULES.glob("zrep_*.py")} == {"zrep_pair", "zrep_sync", "zrep_snapshot", "zrep_info"}
+    known = {"zrep_pair", "zrep_sync", "zrep_snapshot", "zrep_info", "zrep_failover"}
+    assert {path.stem for path in MODULES.glob("zrep_*.py")} == known
 
 
 def test_examples_run_as_they_stand(prepared: Lab, tmp_path: Path) -> None:
@@ -48,3 +49,18 @@ def test_examples_run_as_they_stand(prepared: Lab, tmp_path: Path) -> None:
     done = run_playbook(prepared, str(playbook))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "[WARNING]" not in done.stdout + done.stderr
+
+
+def test_examples_of_moves_run_as_they_stand(prepared: Lab, tmp_path: Path) -> None:
+    """Each on the host that has the filesystem which it names."""
+    pair, *_rest = examples("zrep_pair")
+    moves = examples("zrep_failover")
+    plays = [{"hosts": "host1", "gather_facts": False, "tasks": [pair]}]
+    for task in moves:
+        pool = task["zfsops.zrep.zrep_failover"]["filesystem"].partition("/")[0]
+        plays.append({"hosts": pool.replace("pool", "host"), "gather_facts": False, "tasks": [task]})
+    playbook = tmp_path / "moves.yml"
+    playbook.write_text(json.dumps(plays), encoding="utf-8")
+    done = run_playbook(prepared, str(playbook))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("changed: [host") == len(plays)
