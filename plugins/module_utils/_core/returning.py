@@ -181,7 +181,11 @@ def _copies(end: End, base: Snapshot, own: t.Sequence[str], name: str, existing:
     else:
         newest = end.side.by_guid(existing.snapshots[-1].guid)
         done = own.index(newest.name) + 1 if newest else 0
-    if done < len(own):
+    if not end.features.modern:
+        # Old versions keep snapshots busy for ever if a stream of several of them is killed.
+        for base_name, target in zip(own[done - 1 :], own[done:]):
+            yield Copy(end.at, target, why, base=base_name, copy=name, new=False)
+    elif done < len(own):
         yield Copy(end.at, own[-1], why, base=own[done - 1], copy=name, new=False)
 
 

@@ -101,7 +101,7 @@ class Copy(Step):
 
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
         if not self.new:
-            return [zfs.copy(self.target, self.base, self.copy)]
+            return [zfs.copy(self.target, self.base, self.copy, intermediates=features.modern)]
         if features.modern:
             return [zfs.copy(self.target, self.base, self.copy, dict({"origin": self.base}, **dict(self.values)))]
         return [zfs.copy(self.target, None, self.copy), *zfs.set_properties(dict(self.values), [self.copy], features)]

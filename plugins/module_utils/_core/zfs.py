@@ -242,9 +242,15 @@ def receive(dataset: str, properties: t.Mapping[str, str], exclude: t.Iterable[s
     return ("zfs", "receive", "-u", *tuple(options), dataset)
 
 
-def copy(target: str, base: str | None, dataset: str, properties: t.Mapping[str, str] | None = None) -> Argv:
+def copy(
+    target: str,
+    base: str | None,
+    dataset: str,
+    properties: t.Mapping[str, str] | None = None,
+    intermediates: bool = False,
+) -> Argv:
     """Copy a snapshot into a dataset of the same host, on whichever host that is: two commands and a pipe there."""
-    sending = send(target, base, base is not None and properties is None, False, ())
+    sending = send(target, base, intermediates, False, ())
     receiving = receive(dataset, properties or {}, ())
     line = " | ".join(" ".join(shlex.quote(word) for word in command) for command in (sending, receiving))
     return ("sh", "-c", line)
