@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 
 from tests.lab import CommandFailed
 from tests.system.pairs import Pair
@@ -57,29 +58,136 @@ def snaponly(pair: Pair) -> str:
 
 def sync(pair: Pair, only_send: bool = False) -> None:
     """Sync a pair, or send what ``snaponly`` took."""
-    a, b, tag = pair.a, pair.b, pair.tag
-    if _local(a, pair.fs, f"{tag}:master") != "yes":
+    _check(pair)
+    _through(_replicate(pair, only_send))
+    expire(pair)
+
+
+def failover(pair: Pair, dies_after: str = "") -> Pair:
+    """Move the master role to the replica, started on the master; the pair as it stands then.
+
+    :param dies_after: the step, one of MOVE, after which nothing more is done.
+    """
+    for step in _move(pair):
+        if step == dies_after:
+            break
+    return Pair(pair.b, pair.dest, pair.a, pair.fs, pair.tag)
+
+
+MOVE = (
+    "readonly",
+    "snapshot",
+    "stream",
+    "mark there",
+    "mark here",
+    "dest-fs here",
+    "dest-host here",
+    "src-fs here",
+    "src-host here",
+    "no master here",
+    "writable there",
+    "src-fs there",
+    "src-host there",
+    "dest-fs there",
+    "dest-host there",
+    "master there",
+    "mounted there",
+)
+"""The steps of a move in their order."""
+
+
+def takeover_alone(pair: Pair) -> Pair:
+    """``takeover -L``: make the replica the master without a word to the other side; the pair as it stands then."""
+    _through(_promote(pair))
+    return Pair(pair.b, pair.dest, pair.a, pair.fs, pair.tag)
+
+
+def failover_alone(pair: Pair) -> Pair:
+    """``failover -L``: make the master a replica without a word to the other side. It goes back to the last snapshot
+    that was sent, and what came after that is lost; the pair as it stands then.
+    """
+    _check(pair)
+    pair.a.zfs("set", "readonly=on", pair.fs)
+    pair.a.zfs("rollback", "-Rr", f"{pair.fs}@{_last_sent(pair)}")
+    _through(_demote(pair))
+    return Pair(pair.b, pair.dest, pair.a, pair.fs, pair.tag)
+
+
+def _check(pair: Pair) -> None:
+    """What stands before the verbs of a master."""
+    if _local(pair.a, pair.fs, f"{pair.tag}:master") != "yes":
         raise ScriptFailed("not master")
-    owner = _local(a, pair.fs, f"{tag}:lock-pid")
-    if owner and a.run(["kill", "-0", owner], check=False).returncode == 0:
+    owner = _local(pair.a, pair.fs, f"{pair.tag}:lock-pid")
+    if owner and pair.a.run(["kill", "-0", owner], check=False).returncode == 0:
         raise ScriptFailed("locked")
+
+
+# Each of these says after each step which one it was.
+
+
+def _through(steps: Iterator[str]) -> None:
+    for _step in steps:
+        pass
+
+
+def _move(pair: Pair) -> Iterator[str]:
+    _check(pair)
+    pair.a.zfs("set", "readonly=on", pair.fs)
+    yield "readonly"
+    yield from _replicate(pair)
+    yield from _demote(pair)
+    yield from _promote(pair)
+
+
+def _replicate(pair: Pair, only_send: bool = False) -> Iterator[str]:
+    """Take a snapshot, unless told otherwise, send the newest one and mark it."""
+    a, b, tag = pair.a, pair.b, pair.tag
     base = _last_sent(pair)
     if base is None:
         raise ScriptFailed("no sent snapshot")
     short = _snapshots(a, pair.fs, tag)[-1] if only_send else snaponly(pair)
+    yield "snapshot"
     if _local(b, pair.dest, f"{tag}:master") == "yes":
         raise ScriptFailed("split brain")
-    if short != base:
-        increment = "-I" if tag == "zrep" else "-i"
-        now = int(time.time())
-        try:
-            a.run(f"zfs send {increment} {pair.fs}@{base} {pair.fs}@{short} | ssh {b.name} zfs receive {pair.dest}")
-        except CommandFailed as error:
-            a.zfs("rename", f"{pair.fs}@{short}", f"{pair.fs}@{short}_unsent")
-            raise ScriptFailed(str(error)) from None
-        b.zfs("set", f"{tag}:sent={now}", f"{pair.dest}@{short}")
-        a.zfs("set", f"{tag}:sent={now}", f"{pair.fs}@{short}")
-    expire(pair)
+    if short == base:
+        return
+    increment = "-I" if tag == "zrep" else "-i"
+    now = int(time.time())
+    try:
+        a.run(f"zfs send {increment} {pair.fs}@{base} {pair.fs}@{short} | ssh {b.name} zfs receive {pair.dest}")
+    except CommandFailed as error:
+        a.zfs("rename", f"{pair.fs}@{short}", f"{pair.fs}@{short}_unsent")
+        raise ScriptFailed(str(error)) from None
+    yield "stream"
+    b.zfs("set", f"{tag}:sent={now}", f"{pair.dest}@{short}")
+    yield "mark there"
+    a.zfs("set", f"{tag}:sent={now}", f"{pair.fs}@{short}")
+    yield "mark here"
+
+
+def _demote(pair: Pair) -> Iterator[str]:
+    a, tag = pair.a, pair.tag
+    peer, destination = _any(a, pair.fs, f"{tag}:dest-host"), _any(a, pair.fs, f"{tag}:dest-fs")
+    turned = {"dest-fs": pair.fs, "dest-host": a.name, "src-fs": destination, "src-host": peer}
+    for name, text in turned.items():
+        a.zfs("set", f"{tag}:{name}={text}", pair.fs)
+        yield f"{name} here"
+    a.zfs("inherit", f"{tag}:master", pair.fs)
+    yield "no master here"
+
+
+def _promote(pair: Pair) -> Iterator[str]:
+    b, tag = pair.b, pair.tag
+    peer, source = _any(b, pair.dest, f"{tag}:src-host"), _any(b, pair.dest, f"{tag}:src-fs")
+    b.zfs("inherit", "readonly", pair.dest)
+    yield "writable there"
+    turned = {"src-fs": pair.dest, "src-host": b.name, "dest-fs": source, "dest-host": peer, "master": "yes"}
+    for name, text in turned.items():
+        b.zfs("set", f"{tag}:{name}={text}", pair.dest)
+        yield f"{name} there"
+    if _any(b, pair.dest, "mounted") != "yes":
+        b.zfs("mount", pair.dest)
+    yield "mounted there"
 
 
 def expire(pair: Pair) -> None:

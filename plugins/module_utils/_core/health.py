@@ -96,6 +96,7 @@ def _nonsense(side: Side) -> list[Problem]:
     checks: tuple[t.Callable[[], t.Any], ...] = (
         lambda: side.source,
         lambda: side.destination,
+        lambda: side.registered and side.peer,
         lambda: side.savecount,
         side.check_marks,
     )

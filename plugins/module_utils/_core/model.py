@@ -186,9 +186,14 @@ class Side:
     def peer(self) -> Endpoint:
         """The other side, also while the roles are being swapped one property at a time.
 
-        In the order in which ``moving.py`` writes them, one of the two names is always still or already the peer's.
+        In the order in which ``swapping.py`` writes them, one of the two names is always still or already the peer's.
+        In the script's order a side can end up with two of its own; then BadProperty is raised.
         """
         source, destination = self.source, self.destination
+        if source == destination == self.endpoint:
+            error = self.bad_property("dest-fs", destination.filesystem, "source and destination are this very side")
+            error.hint = "a move of the master died here; the other host still knows both: run zrep_failover there"
+            raise error
         if source == self.endpoint:
             return destination
         if destination == self.endpoint:

@@ -125,12 +125,22 @@ class _Move:
     # Without the peer
 
     def _take_over(self, side: Side) -> None:
+        self._check_peer_is_known(side)
         if not side.is_master:
             self._loss = loss(self._sight.seen, self._goal.now)
             if self._loss is not None:
                 self._warnings.append(loss_text(side, self._loss))
         self._ask_above(side, HERE)
         self._act(plan_takeover(self._sight.seen, self._goal))
+
+    def _check_peer_is_known(self, side: Side) -> None:
+        """Refuse a record that names this host as the peer, where the filesystem of that name does not exist here."""
+        peer = side.peer
+        if peer.host != side.identity or self._sight.datasets(HERE, [peer.filesystem]):
+            return
+        error = side.bad_property("dest-host", peer.host, f"there is no {peer.filesystem} on this host")
+        error.hint = "a move of the master died here; the other host still knows both: run zrep_failover there"
+        raise error
 
     def _without_peer(self, side: Side, error: Unreachable) -> None:
         seen = self._sight.seen

@@ -14,7 +14,7 @@ import dataclasses
 import typing as t
 
 from . import names
-from .errors import BadInput, NotFound, NotPaired, PairedElsewhere
+from .errors import BadInput, BadProperty, NotFound, NotPaired, PairedElsewhere
 from .freezing import READONLY, Mount
 from .model import Endpoint, Features, Observed, Side
 from .roles import UNTOUCHED, check_paired
@@ -90,10 +90,10 @@ def ends(seen: Observed, goal: MoveGoal) -> Ends:
             left=UNTOUCHED,
             hint="zrep_pair on the master completes it",
         )
-    other = there.peer
-    if other.filesystem != here.filesystem or not names.same_host(other.host, here.identity):
+    known = _known_peer(there, here)
+    if known is None:
         raise PairedElsewhere(
-            f"is paired with {other}, not with {here.host}:{here.filesystem}",
+            f"is paired with {there.source} and {there.destination}, not with {here.host}:{here.filesystem}",
             host=there.host,
             dataset=there.filesystem,
             left=UNTOUCHED,
@@ -101,8 +101,37 @@ def ends(seen: Observed, goal: MoveGoal) -> Ends:
             "zrep_pair state=absent local_only=true",
         )
     first = End(here, HERE, seen.features_here, seen.peer_host, HERE in seen.readonly_above)
-    second = End(there, PEER, seen.features_there, other.host, PEER in seen.readonly_above)
+    second = End(there, PEER, seen.features_there, known, PEER in seen.readonly_above)
     return Ends(first, second) if goal.role == MASTER else Ends(second, first)
+
+
+def _known_peer(side: Side, other: Side) -> str | None:
+    """The name under which a side knows the host of the other one; None if it is paired with somebody else.
+
+    A swap that died, in the script's order too, leaves a record that is half turned round: it names nothing but the two
+    sides of the pair, but not always both of them.
+    """
+    own, theirs = {side.endpoint.host, side.host}, other.identity or other.host
+    hosts = [side.source.host, side.destination.host]
+    if not {side.source.filesystem, side.destination.filesystem} <= {side.filesystem, other.filesystem}:
+        return None
+    if not all(host in own or names.same_host(host, side.host) or names.same_host(host, theirs) for host in hosts):
+        return None
+    try:
+        peer = side.peer
+    except BadProperty:
+        peer = side.endpoint
+    if peer.filesystem == other.filesystem and names.same_host(peer.host, theirs):
+        return peer.host
+    found = [host for host in hosts if names.same_host(host, theirs) and host not in own]
+    # As the other side has it from when the pair was made, or as that calls itself.
+    return found[0] if found else _own_host(other)
+
+
+def _own_host(side: Side) -> str:
+    """The name that a side's record has for its own host."""
+    own = side.destination if side.peer == side.source else side.source
+    return own.host
 
 
 def swap(found: Ends, now: int) -> list[Step]:
