@@ -10,7 +10,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
 		printf '  make %-14s %s\n' "$$name" "$$text"; done
 
-demo: ## two ZFS hosts on this machine get paired, synced and checked (root)
+demo: ## two ZFS hosts on this machine get paired, synced, checked, and swap roles (root)
 	@$(ENV) venv demo
 	@ZREP_DEMO_PYTHON=$(CURDIR)/.venv/demo/bin/python PATH="$(CURDIR)/.venv/demo/bin:$$PATH" \
 		ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/build/live" tests/demo/run

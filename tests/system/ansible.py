@@ -14,18 +14,32 @@ from pathlib import Path
 from tests.lab import Lab
 
 
-def run_playbook(lab: Lab, playbook: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a playbook, given by its path or by its full name in the collection, to its end."""
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-i", str(lab.inventory_path), *options]
-    environment = dict(
+def playbook_command(lab: Lab, playbook: str, *options: str) -> list[str]:
+    """The command that runs a playbook, given by its path or by its full name in the collection."""
+    return [str(Path(sys.executable).parent / "ansible-playbook"), playbook, "-i", str(lab.inventory_path), *options]
+
+
+def playbook_environment() -> dict[str, str]:
+    """The environment that it needs."""
+    return dict(
         os.environ,
         ANSIBLE_COLLECTIONS_PATH=str(Path(__file__).resolve().parents[2] / "build" / "live"),
         ANSIBLE_LOCALHOST_WARNING="0",
         ANSIBLE_NOCOLOR="1",
         ANSIBLE_PIPELINING="1",
     )
+
+
+def run_playbook(lab: Lab, playbook: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook to its end."""
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, check=False
+        playbook_command(lab, playbook, *options),
+        env=playbook_environment(),
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+        check=False,
     )
 
 

@@ -83,3 +83,13 @@ def host1(lab: Lab, fresh: Fresh) -> Host:
 def host2(lab: Lab, fresh: Fresh) -> Host:
     """The second host of the lab, with pool2."""
     return lab.hosts["host2"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what campaigns (campaign.py) have recorded, also where they went well."""
+    reports = [report for found in terminalreporter.stats.values() for report in found if hasattr(report, "when")]
+    lines = [text for report in reports for name, text in report.user_properties if name == "campaign"]
+    if lines:
+        terminalreporter.section("campaigns")
+        for line in sorted(set(lines)):
+            terminalreporter.line(line)

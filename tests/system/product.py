@@ -81,6 +81,11 @@ class Running:
         """Wait for its end where it is not expected to answer, because it is killed."""
         self._process.communicate(timeout=timeout)
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself, or what killed it is through."""
+        return self._process.poll() is not None
+
     def signal(self, number: int = signal.SIGKILL) -> None:
         """Send a signal to the module and to all that it started but what has left its process group."""
         os.killpg(self._process.pid, number)

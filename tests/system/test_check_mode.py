@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.lab import Host
+from tests.system import script
 from tests.system.pairs import Pair, dump, ready_pair
 from tests.system.product import Result, run_module
 
@@ -96,6 +97,44 @@ TABLE = [
         "snapshots waiting", "zrep_snapshot", {"state": "sent", "snapshot": "zrep_000001"}, refused="no_common_snapshot"
     ),
     Row("arrived, not recorded", "zrep_snapshot", {"state": "sent", "snapshot": "zrep_000001"}),
+    Row("full", "zrep_snapshot", {"state": "rolled_back", "snapshot": "zrep_000002"}),
+    Row("full", "zrep_snapshot", {"state": "rolled_back", "snapshot": "zrep_000002"}, on="b"),
+    Row("full", "zrep_snapshot", {"state": "rolled_back", "snapshot": "zrep_000009"}, refused="not_found"),
+    Row("diverged", "zrep_snapshot", {"state": "rolled_back", "snapshot": "zrep_000000"}, refused="diverged"),
+    Row("diverged", "zrep_snapshot", {"state": "rolled_back", "snapshot": "zrep_000000", "force": True}, on="b"),
+    Row("both master", "zrep_snapshot", {"state": "rolled_back", "snapshot": "zrep_000000"}, refused="split_brain"),
+    Row("paired", "zrep_failover", {"role": "master"}),
+    Row("paired", "zrep_failover", {"role": "replica"}, on="b"),
+    Row("written", "zrep_failover", {"role": "replica"}),
+    Row("written", "zrep_failover", {"role": "master"}, on="b"),
+    Row("written", "zrep_failover", {"role": "master", "force": True}, on="b"),
+    Row("paired", "zrep_failover", {"role": "replica", "force": True}, refused="bad_input"),
+    Row("full", "zrep_failover", {"role": "replica"}),
+    Row("snapshots waiting", "zrep_failover", {"role": "master"}, on="b"),
+    Row("arrived, not recorded", "zrep_failover", {"role": "replica"}),
+    Row("frozen", "zrep_failover", {"role": "replica"}),
+    Row("frozen", "zrep_failover", {"role": "master"}),
+    Row("frozen", "zrep_failover", {"role": "replica"}, on="b"),
+    Row("nobody master", "zrep_failover", {"role": "master"}),
+    Row("nobody master", "zrep_failover", {"role": "master"}, on="b"),
+    Row("two written masters", "zrep_failover", {"role": "replica"}, refused="split_brain"),
+    Row("two written masters", "zrep_failover", {"role": "replica", "diverged": "discard"}),
+    Row("two written masters", "zrep_failover", {"role": "replica", "diverged": "preserve"}),
+    Row("two written masters", "zrep_failover", {"role": "master", "diverged": "preserve"}, on="b"),
+    Row("two written masters", "zrep_failover", {"role": "replica", "diverged": "preserve"}, on="b"),
+    Row(
+        "two written masters",
+        "zrep_failover",
+        {"role": "replica", "diverged": "preserve", "preserve_as": "{other}"},
+        refused="not_found",
+    ),
+    Row("diverged", "zrep_failover", {"role": "replica"}, refused="diverged"),
+    Row("diverged", "zrep_failover", {"role": "replica", "diverged": "preserve"}, on="b"),
+    Row("peer away", "zrep_failover", {"role": "replica"}, refused="unreachable"),
+    Row("peer away", "zrep_failover", {"role": "replica", "force": True, "diverged": "discard"}),
+    Row("peer away", "zrep_failover", {"role": "replica", "force": True, "diverged": "preserve"}),
+    Row("replica gone", "zrep_failover", {"role": "replica"}, refused="not_found"),
+    Row("bare", "zrep_failover", {"role": "master"}, refused="not_paired"),
 ]
 
 
@@ -197,6 +236,32 @@ def both_master(pair: Pair) -> None:
     pair.b.zfs("set", "zrep:master=yes", pair.dest)
 
 
+def frozen(pair: Pair) -> None:
+    """The script died in a move, before it swapped the roles."""
+    pair.write("more")
+    script.failover(pair, dies_after="mark here")
+
+
+def nobody_master(pair: Pair) -> None:
+    pair.write("more")
+    script.failover(pair, dies_after="no master here")
+
+
+def two_written_masters(pair: Pair) -> None:
+    script.takeover_alone(pair)
+    pair.write("on A")
+    pair.a.zfs("snapshot", f"{pair.fs}@own")
+    pair.b.write_file(f"/{pair.dest}/file", "on B")
+    for host, dataset in ((pair.a, pair.fs), (pair.b, pair.dest)):
+        host.zfs("set", "my:commit=1", dataset)
+
+
+def peer_away(pair: Pair) -> None:
+    pair.write("more")
+    pair.a.zfs("set", "my:commit=1", pair.fs)
+    pair.b.stop_sshd()
+
+
 WITHOUT_PAIR: list[Callable[[Pair], None]] = [bare, occupied, copied_by_hand, half_made, arrived_not_registered]
 WITH_PAIR: list[Callable[[Pair], None]] = [
     written,
@@ -209,6 +274,10 @@ WITH_PAIR: list[Callable[[Pair], None]] = [
     diverged,
     arrived_not_recorded,
     both_master,
+    frozen,
+    nobody_master,
+    two_written_masters,
+    peer_away,
 ]
 
 
@@ -229,10 +298,12 @@ def prepare(situation: str, fresh, host1: Host, host2: Host) -> Pair:
 
 
 def told(result: Result) -> dict[str, Any]:
-    """What check mode and the run must agree on. The time in the name of what is moved aside may differ by a second."""
-    kept = {name: result.get(name) for name in ("changed", "actions", "diff", "notes", "snapshots", "failed")}
+    """What check mode and the run must agree on. The times of the two runs, also in names, may differ by a second."""
+    kept = {
+        name: result.get(name) for name in ("changed", "actions", "diff", "notes", "snapshots", "failed", "preserved")
+    }
     kept["codes"] = sorted({item["code"] for item in result.get("failed_filesystems") or ()} | {result.code})
-    return json.loads(re.sub(r"_replaced_\d+", "_replaced_TIME", json.dumps(kept)))
+    return json.loads(re.sub(r"(_replaced_|_preserved_|:promoted=|:promoted\": \")\d{9,}", r"\1TIME", json.dumps(kept)))
 
 
 UNSETTLED = [

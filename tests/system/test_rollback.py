@@ -125,6 +125,20 @@ def test_to_a_snapshot_of_others(pair: Pair) -> None:
 
 
 @BOTH_ENDS
+def test_to_one_that_only_went_along(pair: Pair, at: str) -> None:
+    """It was never marked, so without a mark on both sides the script would not know where to go on from."""
+    done(zrep_snapshot(pair.a, filesystem=pair.fs))
+    pair.sync()
+    assert set(pair.marks()[0]) == {*KEPT, "zrep_000002", "zrep_000004"}
+    done(roll_back(pair, at, "zrep_000003"))
+    here, there = pair.marks()
+    assert here == there
+    assert "zrep_000003" in here
+    script.sync(pair)
+    pair.assert_same()
+
+
+@BOTH_ENDS
 def test_a_snapshot_that_not_both_have(pair: Pair, at: str) -> None:
     pair.a.zfs("snapshot", f"{pair.fs}@only-here")
     pair.b.zfs("snapshot", f"{pair.dest}@only-there")

@@ -175,10 +175,10 @@ def test_case_55_right_after_the_creation(fresh, host1: Host, host2: Host, made:
 # -- the old master is back ------------------------------------------------------------------------------------
 
 
-def codes(host: Host, dataset: str) -> set[str]:
-    """The problems that zrep_info sees with a side and its peer."""
+def problems(host: Host, dataset: str) -> dict[str, str]:
+    """The codes of the problems that zrep_info sees with a side and its peer, and where each of them is."""
     (found,) = zrep_info(host, filesystem=dataset, check_peer=True)["pairs"]
-    return {problem["code"] for problem in found["problems"]}
+    return {problem["code"]: problem["host"] for problem in found["problems"]}
 
 
 def assert_two_masters(pair: Pair) -> None:
@@ -189,7 +189,9 @@ def assert_two_masters(pair: Pair) -> None:
             result = zrep_sync(host, filesystem="all", **options)
             assert result.code == "split_brain"
             assert dataset in result["msg"]
-        assert "split_brain" in codes(host, dataset)
+        told = problems(host, dataset)
+        assert told.keys() == {"split_brain", "superseded", "diverged"}
+        assert told["superseded"] == "host1"
     for master, at in (("a", "a"), ("b", "a"), ("a", "b"), ("b", "b")):
         refused = make_master(pair, master, at)
         assert refused.code == "split_brain"
@@ -229,8 +231,10 @@ def test_a_superseded_master_comes_back(pair: Pair, first: str) -> None:
     before = pair.dump()
     assert zrep_sync(pair.a, filesystem="all").code == "split_brain"
     assert zrep_sync(pair.b, filesystem="all").code == "split_brain"
-    assert "split_brain" in codes(pair.a, pair.fs)
-    assert "split_brain" in codes(pair.b, pair.dest)
+    for host, dataset in ((pair.a, pair.fs), (pair.b, pair.dest)):
+        told = problems(host, dataset)
+        assert "split_brain" in told
+        assert told["superseded"] == "host1"
     assert pair.dump() == before
     assert live(pair.b, pair.dest) == written
     assert "/b\n" in written

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from . import zfs
 from .diverging import FILES_LIMIT, Changes, Divergence, Listing, parse_diff
 from .errors import ZrepError
@@ -50,7 +52,8 @@ def _listing(shell: Shell, side: Side, base: Snapshot) -> Listing:
         if "unrecognized command" in done.err:
             return Listing(None, "this version of zfs has no diff")
         return Listing(None, done.err.strip().splitlines()[0])
-    return parse_diff(done.out, side.dataset.value("mountpoint") or "")
+    found = parse_diff(done.out, side.dataset.value("mountpoint") or "")
+    return dataclasses.replace(found, complete=found.complete and not done.err.strip())
 
 
 def holders(shell: Shell, side: Side) -> list[str]:

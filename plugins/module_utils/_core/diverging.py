@@ -58,7 +58,8 @@ def parse_diff(text: str, mountpoint: str) -> Listing:
         match = _ROW.match(row)
         if match is None or (match.group("kind") == "M" and match.group("type") == "/"):
             continue
-        path = _plain(match.group("new") or match.group("path"))
+        # A changed file may have a change in its number of links there instead of a new name.
+        path = _plain(match.group("new" if match.group("kind") == "R" else "path") or match.group("path"))
         inner = path[len(prefix) :] if path.startswith(prefix) else path
         found.append(FileChange(inner, _KINDS[match.group("kind")], int(match.group("time"))))
     return Listing(tuple(found), complete=len(rows) < FILES_LIMIT)

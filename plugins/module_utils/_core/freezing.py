@@ -47,14 +47,11 @@ def freeze(side: Side, which: str, features: Features, why: str) -> list[Step]:
     A modern zfs refuses to remount a filesystem that has writers. On an old one a file that is open can still be
     written, so it is unmounted for a moment, which fails while any file is open.
     """
-    before = side.dataset.local(READONLY)
-    undo = Restore(
-        which,
-        side.filesystem,
-        "the move could not be completed",
-        lasting=True,
-        values=((READONLY, None if before == "on" else before),),
-    )
+    before = "on" if side.frozen else side.dataset.local(READONLY)
+    # A master that an earlier move left frozen is made writable again; a replica stays as it was.
+    restored = None if before == "on" and side.is_master else before
+    why_back = "the move could not be completed"
+    undo = Restore(which, side.filesystem, why_back, lasting=True, values=((READONLY, restored),))
     steps: list[Step] = [SetProperties(which, side.filesystem, why, undo=undo, values=((READONLY, "on"),))]
     if side.mounted and not features.modern:
         steps.append(Remount(which, side.filesystem, "files that are open must not be written any more"))

@@ -88,7 +88,9 @@ def drilled(
         seen = _look(session, filesystem)
         found = session.look_at(session.here, [name], _more(settings)).get(name)
         plan, dummy = plan_drilled(seen, name, short, _told(result, seconds), found, session.now)
-        return Drilled(_carry_out(session, seen, plan, "stop what still uses the clone"), name, None, found)
+        outcome = _carry_out(session, seen, plan)
+        _say_what_keeps(outcome)
+        return Drilled(outcome, name, None, found)
 
 
 def _checked(filesystem: str, clone: str | None, short: str | None) -> str:
@@ -119,13 +121,19 @@ def _more(settings: Settings) -> tuple[str, ...]:
     return (*MORE, names.property_name(settings.tag, "drill-of"))
 
 
-def _carry_out(session: Session, seen: Observed, plan: Plan, if_busy: str = "") -> Outcome:
+def _carry_out(session: Session, seen: Observed, plan: Plan) -> Outcome:
     outcome = Outcome(session.now)
     outcome.done = list(zip([seen], session.carry_out([(seen, plan)])))
-    error = outcome.done[0][1].error
-    if error is not None and if_busy and "busy" in error.message:
-        error.hint = f"{if_busy}, then run the same call again"
     return outcome
+
+
+def _say_what_keeps(outcome: Outcome) -> None:
+    """Complete the error of a clone that could not be destroyed; zfs only advises to destroy all that hangs on it."""
+    for dummy, work in outcome.done:
+        if work.error is not None:
+            busy = "busy" in work.error.message
+            what = "stop what still uses the clone" if busy else "see to what was made below the clone"
+            work.error.hint = work.error.hint or f"{what}, then run the same call again"
 
 
 def _shown(found: Dataset | None) -> dict[str, t.Any]:

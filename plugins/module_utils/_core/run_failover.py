@@ -205,7 +205,7 @@ class _Move:
     def _hand_over(self, old: End) -> None:
         plan = plan_catch_up(self._sight.seen, self._goal, self._session.settings)
         guard = self._guard_of(old)
-        if guard is not None:
+        if guard is not None and old.side.is_master:
             guard.arm(old.side)
 
         def swap(begun: t.Sequence[Step], dummy: Dataset | None) -> Plan:
@@ -233,7 +233,7 @@ class _Move:
 
     def _ask_above(self, side: Side, at: str) -> None:
         """Where a side is to become writable, find out what it takes."""
-        if side.frozen:
+        if side.readonly:
             self._sight.ask_above(at)
 
     # Guarding

@@ -127,7 +127,8 @@ class Sight:
             return self._peer_identity
         if there is not None and there.is_master:
             source = there.source
-            if source.filesystem == there.filesystem and source.host != seen.identity:
+            # Half demoted, where both filesystems have one name, it already names this host there.
+            if source.filesystem == there.filesystem and not names.same_host(source.host, seen.identity):
                 return source.host
         if not self.host_name:
             done = self.peer.run(("uname", "-n"))

@@ -323,7 +323,7 @@ class Rollback(Step):
             kept = [found.short for found in before].index(short) + 1
             return before[:kept]
 
-        return with_snapshots(state, self.side, change)
+        return with_snapshots(unwritten(state, self.side), self.side, change)
 
     def describe(self) -> str:
         lost = ", with it goes {}".format(",".join(self.loses)) if self.loses else ""

@@ -16,7 +16,7 @@ import typing as t
 from . import names
 from .errors import BadInput, BadProperty, NotFound, NotPaired, PairedElsewhere
 from .freezing import READONLY, Mount
-from .model import Endpoint, Features, Observed, Side
+from .model import RECEIVED, Endpoint, Features, Observed, Side
 from .roles import UNTOUCHED, check_paired
 from .state import HERE, PEER
 from .steps import Inherit, Restore, SetProperties, Step
@@ -24,7 +24,7 @@ from .steps import Inherit, Restore, SetProperties, Step
 MASTER, REPLICA = "master", "replica"
 REFUSE, PRESERVE, DISCARD = "refuse", "preserve", "discard"
 
-# The name of the peer is in the other pair of properties while one is written.
+# The name of the peer is in the other pair of properties while one is written. What is turned back goes the other way.
 _DEMOTION = ("src-fs", "src-host", "dest-fs", "dest-host")
 _PROMOTION = ("dest-fs", "dest-host", "src-fs", "src-host")
 
@@ -111,27 +111,43 @@ def _known_peer(side: Side, other: Side) -> str | None:
     A swap that died, in the script's order too, leaves a record that is half turned round: it names nothing but the two
     sides of the pair, but not always both of them.
     """
-    own, theirs = {side.endpoint.host, side.host}, other.identity or other.host
+    filesystems = {side.filesystem, other.filesystem}
+    own, theirs = _names_of(side), _names_of(other)
+    if side.source_name and _is_one_of(side.source_name, theirs):
+        theirs.insert(0, side.source.host)
+    if not {side.source.filesystem, side.destination.filesystem} <= filesystems:
+        return None
     hosts = [side.source.host, side.destination.host]
-    if not {side.source.filesystem, side.destination.filesystem} <= {side.filesystem, other.filesystem}:
+    if not all(_is_one_of(host, own + theirs) for host in hosts):
         return None
-    if not all(host in own or names.same_host(host, side.host) or names.same_host(host, theirs) for host in hosts):
-        return None
-    try:
-        peer = side.peer
-    except BadProperty:
-        peer = side.endpoint
-    if peer.filesystem == other.filesystem and names.same_host(peer.host, theirs):
+    peer = _whole_peer(side)
+    if peer is not None and peer.filesystem == other.filesystem and _is_one_of(peer.host, theirs):
         return peer.host
-    found = [host for host in hosts if names.same_host(host, theirs) and host not in own]
     # As the other side has it from when the pair was made, or as that calls itself.
-    return found[0] if found else _own_host(other)
+    found = [host for host in hosts if _is_one_of(host, theirs) and host not in own]
+    return (found or theirs[-1:])[0]
 
 
-def _own_host(side: Side) -> str:
-    """The name that a side's record has for its own host."""
-    own = side.destination if side.peer == side.source else side.source
-    return own.host
+def _names_of(side: Side) -> list[str]:
+    """The names that a side's host goes by: its own, that of its connection, and that in its record."""
+    found = [side.identity, side.host]
+    peer = _whole_peer(side)
+    if peer is not None:
+        own = side.destination if peer == side.source else side.source
+        if own.filesystem == side.filesystem:
+            found.append(own.host)
+    return [name for name in found if name]
+
+
+def _whole_peer(side: Side) -> Endpoint | None:
+    try:
+        return side.peer
+    except BadProperty:
+        return None
+
+
+def _is_one_of(host: str, known: t.Iterable[str]) -> bool:
+    return any(names.same_host(host, name) for name in known)
 
 
 def swap(found: Ends, now: int) -> list[Step]:
@@ -145,7 +161,8 @@ def demote(end: End, master: Endpoint) -> list[Step]:
     :param master: the peer as it records itself.
     """
     record = _record(Endpoint(end.known_peer, master.filesystem), end.side.endpoint)
-    values = {name: record[name] for name in _DEMOTION}
+    order = _DEMOTION if end.side.is_master else _PROMOTION[::-1]
+    values = {name: record[name] for name in order}
     if not names.same_host(end.known_peer, master.host):
         values["src-name"] = master.host
     steps = _write(end, values, "its peer becomes the master")
@@ -176,11 +193,12 @@ def promote(end: End, replica: str, now: int) -> list[Step]:
 
 def thaw(end: End) -> list[Step]:
     """Make a side writable if it was made a replica or frozen."""
-    if not end.side.frozen:
+    if not end.side.readonly:
         return []
     target = end.side.filesystem
-    undo = Restore(end.at, target, _UNDONE, values=((READONLY, "on"),), lasting=True)
-    if end.readonly_above:
+    before = "on" if end.side.frozen else None
+    undo = Restore(end.at, target, _UNDONE, values=((READONLY, before),), lasting=True)
+    if end.readonly_above or not end.side.frozen:
         why = "a master is writable, and it would inherit readonly=on"
         return [SetProperties(end.at, target, why, undo=undo, values=((READONLY, "off"),))]
     return [Inherit(end.at, target, "a master is writable", undo=undo, properties=(READONLY,))]
@@ -202,7 +220,7 @@ def keep_master(end: End, replica: str) -> list[Step]:
         and side.destination == Endpoint(end.known_peer, replica)
     )
     record = _record(side.endpoint, Endpoint(end.known_peer, replica))
-    steps = [] if right else _write(end, {name: record[name] for name in _PROMOTION}, "it is the master")
+    steps = [] if right else _write(end, {name: record[name] for name in _DEMOTION[::-1]}, "it is the master")
     return steps + thaw(end) + mount(end)
 
 
@@ -254,7 +272,14 @@ def _write(end: End, wanted: t.Mapping[str, str], why: str, decisive: bool = Fal
     missing = {end.name(name): value for name, value in wanted.items() if local(end.name(name)) != value}
     if not missing:
         return []
-    before = tuple((name, local(name)) for name in missing)
+    before = tuple((name, _kept(end, name)) for name in reversed(list(missing)))
     undo = Restore(end.at, end.side.filesystem, _UNDONE, values=before, lasting=True)
     target = end.side.filesystem
     return [SetProperties(end.at, target, why, undo=undo, decisive=decisive, values=tuple(missing.items()))]
+
+
+def _kept(end: End, name: str) -> str | None:
+    """What a property is given back: a received value as a local one, since zfs would hide it. Not so for a role."""
+    dataset = end.side.dataset
+    received = dataset.source(name) == RECEIVED and name != end.name("master")
+    return dataset.value(name) if received else dataset.local(name)

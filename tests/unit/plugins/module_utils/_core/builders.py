@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import typing as t
 import zlib
 
 from ansible_collections.zfsops.zrep.plugins.module_utils._core import names
@@ -29,6 +30,7 @@ from ansible_collections.zfsops.zrep.plugins.module_utils._core.model import (
     Side,
     Snapshot,
 )
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.session import with_recorded_peer
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.settings import Settings
 
 HOST = "hosta"
@@ -135,6 +137,27 @@ def replica(*words, tag=TAG, savecount="5", written=0, properties=None, **more):
     return dataset(PEER_FS, *words, tag=tag, written=written, properties=values, **more)
 
 
+MIRRORED = {
+    "zrep:src-fs": PEER_FS,
+    "zrep:src-host": PEER_HOST,
+    "zrep:dest-fs": FS,
+    "zrep:dest-host": HOST,
+}
+
+
+def taken_over(*words, **more):
+    """The former replica after it was made master alone."""
+    properties = dict(MIRRORED, **{"zrep:master": "yes", "zrep:promoted": "1650000000"})
+    properties.update({"readonly": ("off", "default"), "mounted": "yes"})
+    properties.update(more.pop("properties", {}))
+    return replica(*words, properties=properties, **more)
+
+
+def demoted(*words, **more):
+    """The former master after a move that ended before the other side was promoted."""
+    return master(*words, written=0, properties=dict(MIRRORED, **{"zrep:master": None, "readonly": "on"}), **more)
+
+
 def observed(here, there=None, tag=TAG, features=MODERN, parent=None, **more):
     """What the host of the master sees."""
     known = {
@@ -153,6 +176,64 @@ def observed(here, there=None, tag=TAG, features=MODERN, parent=None, **more):
 def observed_from_replica(here, there=None, tag=TAG):
     """What the host of the replica sees."""
     return Observed(tag, PEER_HOST, PEER_FS, here, HOST, FS, there, asked=True)
+
+
+class Naming(t.NamedTuple):
+    """What the two datasets of a pair are called, and how each host calls the other in its records."""
+
+    fs: str = FS
+    peer_fs: str = PEER_FS
+    replica_as: str = PEER_HOST
+    master_as: str = HOST
+
+
+def named(naming, production, copy):
+    """The two datasets of a pair under other names; returns both."""
+    record = {"zrep:src-fs": naming.fs, "zrep:dest-fs": naming.peer_fs, "zrep:dest-host": naming.replica_as}
+    theirs = dict(record, **{"zrep:src-host": naming.master_as})
+    return _under(naming.fs, production, record), _under(naming.peer_fs, copy, theirs)
+
+
+def _under(name, found, record):
+    properties = {
+        key: Property(record[key], value.source) if key in record else value for key, value in found.properties.items()
+    }
+    taken = tuple(dataclasses.replace(snapshot, dataset=name) for snapshot in found.snapshots)
+    return dataclasses.replace(found, name=name, snapshots=taken, properties=properties)
+
+
+def as_old(found):
+    """A dataset as a zfs shows it that knows no property ``written``."""
+    properties = {name: value for name, value in found.properties.items() if name != "written"}
+    properties["unique"] = found.properties["written"]
+    taken = tuple(dataclasses.replace(snapshot, written=None) for snapshot in found.snapshots)
+    return dataclasses.replace(found, snapshots=taken, properties=properties)
+
+
+def other_host(host):
+    return PEER_HOST if host == HOST else HOST
+
+
+def seen_at(host, production, copy, features=MODERN, **more):
+    """A pair with one dataset on HOST and the other on PEER_HOST, as one of the two sees it when a role is moved."""
+    here, there = (production, copy) if host == HOST else (copy, production)
+    seen = Observed(
+        TAG,
+        host,
+        here.name,
+        here,
+        there=there,
+        asked=True,
+        features_here=features,
+        features_there=features,
+        identity_there=other_host(host),
+    )
+    return dataclasses.replace(with_recorded_peer(seen), **more)
+
+
+def places(host, steps):
+    """The steps of a plan that was made on a host as (host, action) pairs."""
+    return [(host if step.side == "here" else other_host(host), step.action) for step in steps]
 
 
 def later(seen, state):

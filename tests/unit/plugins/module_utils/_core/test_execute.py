@@ -10,10 +10,8 @@ import threading
 import pytest
 
 from ansible_collections.zfsops.zrep.plugins.module_utils._core import errors, execute
-from ansible_collections.zfsops.zrep.plugins.module_utils._core.execute import Executor, Work
-from ansible_collections.zfsops.zrep.plugins.module_utils._core.plan import Plan
-from ansible_collections.zfsops.zrep.plugins.module_utils._core.shell import Completed, Shell
-from ansible_collections.zfsops.zrep.plugins.module_utils._core.state import HERE, State
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.shell import Completed
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.state import HERE
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.steps import (
     Destroy,
     Inherit,
@@ -25,31 +23,10 @@ from ansible_collections.zfsops.zrep.plugins.module_utils._core.steps import (
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.streams import Send
 
 from .builders import HOST, MODERN, OLD, PEER_HOST
+from .recorder import Recorder, Streams, carry_out, work
 
 THERE = "peer"
 TAKE, SEND, MARK_THERE, MARK_HERE, EXPIRE = range(5)
-
-
-class Recorder(Shell):
-    """Runs nothing: keeps what it was told, and fails where it was told to.
-
-    :param log: what all shells of a test were told, in order.
-    :param failing: maps words of a command to what zfs would say.
-    """
-
-    def __init__(self, host, log, failing=None):
-        super().__init__(host)
-        self.log = log
-        self.failing = failing or {}
-
-    def run(self, argv):
-        self.log.append((self.host, *argv))
-        for words, said in self.failing.items():
-            if words in " ".join(argv):
-                if isinstance(said, Exception):
-                    raise said
-                return Completed(1, "", said)
-        return Completed(0, "", "")
 
 
 class Disk(Recorder):
@@ -86,32 +63,6 @@ def streams(monkeypatch):
     return found
 
 
-class Streams:
-    def __init__(self):
-        self.log = []
-        self.failing = {}
-        self.done = []
-        self.together = None
-        self.guard = threading.Lock()
-        self.lanes = []
-        self.shared = False
-
-    def run(self, step, here, peer, features, lane, keep, children):
-        self.done.append((step.target, lane, keep, features))
-        self.log.append((here.host, "stream", step.target))
-        with self.guard:
-            self.shared = self.shared or lane in self.lanes
-            self.lanes.append(lane)
-        try:
-            if self.together is not None:
-                self.together.wait()
-        finally:
-            with self.guard:
-                self.lanes.remove(lane)
-        if step.target in self.failing:
-            raise self.failing[step.target]
-
-
 def sync_steps(fs, rename=True, expire=()):
     new = f"{fs}@new"
     undo = RenameSnapshot(HERE, new, "", new_short="new_unsent") if rename else Destroy(HERE, fs, "", shorts=("new",))
@@ -124,15 +75,6 @@ def sync_steps(fs, rename=True, expire=()):
     if expire:
         steps.append(Destroy(HERE, fs, "", phase=EXPIRE, optional=True, shorts=tuple(expire)))
     return steps
-
-
-def work(peer, *steps, name="p/a", features=MODERN, **more):
-    return Work(Plan(name, State(None, None), tuple(steps)), peer, features, features, **more)
-
-
-def carry_out(here, *works, parallel=1):
-    Executor(here, parallel).carry_out(works)
-    return works
 
 
 @pytest.fixture

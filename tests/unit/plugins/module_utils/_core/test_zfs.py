@@ -116,6 +116,12 @@ def test_other_changes():
     assert zfs.unmount("p/a") == ("zfs", "unmount", "p/a")
 
 
+def test_a_clone_and_its_end():
+    assert zfs.clone("p/a@x", "p/b", {}) == ("zfs", "clone", "p/a@x", "p/b")
+    assert zfs.clone("p/a@x", "p/b", {"k": "v w", "l": ""})[2:6] == ("-o", "k=v w", "-o", "l=")
+    assert zfs.destroy_dataset("p/b") == ("zfs", "destroy", "p/b")
+
+
 def test_send_in_full_and_from_a_base():
     assert zfs.send("p/a@1", None, True, False, ()) == ("zfs", "send", "p/a@1")
     assert zfs.send("p/a@2", "p/a@1", True, False, ("-c",)) == ("zfs", "send", "-c", "-I", "p/a@1", "p/a@2")
