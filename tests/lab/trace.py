@@ -121,7 +121,11 @@ class Tracer:
         hook = (
             f"case $program:${{1-}} in\n{patterns})\n"
             "    ticket=1\n"
-            "    while ! mkdir /run/lab/tickets/$ticket 2>/dev/null; do ticket=$((ticket + 1)); done\n"
+            "    while ! mkdir /run/lab/tickets/$ticket 2>/dev/null; do\n"
+            # The end of the intercept takes the directory away.
+            "        if ! [ -d /run/lab/tickets ]; then ticket=0; break; fi\n"
+            "        ticket=$((ticket + 1))\n"
+            "    done\n"
             f"    if [ $ticket -eq {int(n)} ]; then lab_when={when}; fi ;;\n"
             "esac\n"
             f"lab_action() {{\n{action}\n}}\n"
