@@ -11,9 +11,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import pytest
 
 from tests.lab import Host
 from tests.system.pairs import Pair
@@ -21,6 +23,12 @@ from tests.system.product import Result, Running, start_module, zrep_failover
 
 # The link of an ssh server breaks and stays away.
 LINK_GONE = "pkill -KILL sshd; exit 1"
+
+
+def daily(rows: Iterable[Any], every: int = 2) -> list[Any]:
+    """The rows of a table of which only some are for every day; the others are part of ``make test-all``."""
+    tuples = [row if isinstance(row, tuple) else (row,) for row in rows]
+    return [pytest.param(*row, marks=[pytest.mark.slow] * bool(i % every)) for i, row in enumerate(tuples)]
 
 
 def turned(pair: Pair) -> Pair:

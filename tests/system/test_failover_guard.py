@@ -23,6 +23,7 @@ from tests.system.moves import (
     LINK_GONE,
     assert_in_place,
     assert_works,
+    daily,
     done,
     live,
     make_master,
@@ -41,8 +42,7 @@ pytestmark = pytest.mark.system
 
 BOTH_ENDS = pytest.mark.parametrize("at", ["a", "b"])
 QUICK = "ssh -o ServerAliveInterval=1 -o ServerAliveCountMax=1 -o ConnectTimeout=1"
-GUARD_SECONDS = 30
-"""After so long a guard that heard nothing from its move has done its work."""
+GUARD_SECONDS = 30  # After so long a guard that heard nothing from its move has done its work.
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def assert_as_before(pair: Pair, content: str) -> None:
     assert_works(pair)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", daily(STEPS, 3))
 def test_a_step_fails(pair: Pair, step: str) -> None:
     """Then all before it is taken back, whichever host the call was made on."""
     host, command = at_step(pair, step)
@@ -145,8 +145,10 @@ def test_the_new_master_cannot_be_mounted(pair: Pair) -> None:
 
 @pytest.mark.parametrize(
     ("at", "step"),
-    [("a", step) for step in ("receive", "mark there", "second look there", "writable there")]
-    + [("b", step) for step in ("readonly", "mount", "snapshot", "mark here", "second look here")],
+    daily(
+        [("a", step) for step in ("receive", "mark there", "second look there", "writable there")]
+        + [("b", step) for step in ("readonly", "mount", "snapshot", "mark here", "second look here")]
+    ),
 )
 def test_the_link_is_lost(pair: Pair, at: str, step: str) -> None:
     """For good, at once, by whichever side lost the other."""
@@ -208,7 +210,7 @@ def test_the_link_is_lost_during_the_swap(pair: Pair, wanted: str) -> None:
 
 
 @BOTH_ENDS
-@pytest.mark.parametrize("step", TO_BE_KILLED)
+@pytest.mark.parametrize("step", daily(TO_BE_KILLED, 3))
 def test_a_move_that_is_killed(pair: Pair, at: str, step: str) -> None:
     """Before the roles are swapped: A gets writable by itself, wherever the move was started."""
     host, command = at_step(pair, step)
@@ -237,9 +239,8 @@ def test_open_files_are_not_taken_away_from_their_writers(pair: Pair, at: str) -
         assert_taken_back(pair, live(pair.a, pair.fs), result)
         assert_works(pair)
         writer.write("and on")
-    after = move(pair, at)
+    assert_in_place(move(pair, at))
     assert pair.b.read_file(f"/{pair.dest}/log") == "before\nafter\nand on\n"
-    assert_in_place(after)
 
 
 @BOTH_ENDS
@@ -337,13 +338,11 @@ def test_the_script_is_respected_on_either_host(pair: Pair, where: str) -> None:
 
 def test_two_moves_at_once_never_make_two_masters(pair: Pair) -> None:
     """From both ends, with nothing that holds them back: one gets through, or none."""
-    for round_ in range(2):
-        for wishes in ((("b", "a"), ("b", "b")), (("a", "a"), ("b", "b"))):
-            running = [start_move(pair, master, at) for master, at in wishes]
-            codes = [process.result().code for process in running]
-            assert set(codes) <= {"", "busy"}, (round_, codes)
-            masters = [local(*side(pair, which), "zrep:master") for which in "ab"]
-            assert sorted(masters, key=str) == [None, "yes"]
-            # Whoever is refused lets go at once.
-            wait_until(lambda: make_master(pair, "a", "a").code != "busy", "A is the master again", GUARD_SECONDS)
-            assert_in_place(pair)
+    for wishes in 2 * ((("b", "a"), ("b", "b")), (("a", "a"), ("b", "b"))):
+        running = [start_move(pair, master, at) for master, at in wishes]
+        assert {process.result().code for process in running} <= {"", "busy"}
+        masters = [local(*side(pair, which), "zrep:master") for which in "ab"]
+        assert sorted(masters, key=str) == [None, "yes"]
+        # Whoever is refused lets go at once.
+        wait_until(lambda: make_master(pair, "a", "a").code != "busy", "A is the master again", GUARD_SECONDS)
+        assert_in_place(pair)

@@ -18,6 +18,7 @@ from tests.system import script
 from tests.system.moves import (
     assert_in_place,
     assert_works,
+    daily,
     done,
     live,
     make_master,
@@ -35,7 +36,7 @@ from tests.system.product import zrep_snapshot
 
 pytestmark = pytest.mark.system
 
-CHOICES = pytest.mark.parametrize(("winner", "at"), [("a", "a"), ("a", "b"), ("b", "a"), ("b", "b")])
+CHOICES = [("a", "a"), ("a", "b"), ("b", "a"), ("b", "b")]
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_the_facts_to_choose_by(pair: Pair) -> None:
     assert pair.dump() == before
 
 
-@CHOICES
+@pytest.mark.parametrize(("winner", "at"), CHOICES)
 def test_both_sets_of_files_exist_afterwards(pair: Pair, winner: str, at: str) -> None:
     """Whoever wins and wherever it is said, byte for byte."""
     after = toward(pair, winner)
@@ -173,8 +174,7 @@ def test_every_snapshot_of_its_own_is_in_the_copy(pair: Pair) -> None:
 
 
 def test_the_copy_has_the_name_that_was_asked_for(pair: Pair) -> None:
-    lost = live(pair.a, pair.fs)
-    name = f"{pair.fs}-kept"
+    lost, name = live(pair.a, pair.fs), f"{pair.fs}-kept"
     result = done(make_master(pair, "b", "b", diverged="preserve", preserve_as=name))
     assert result["preserved"] == name
     assert stored(pair.a, name) == lost
@@ -195,7 +195,7 @@ def test_a_second_time_it_gets_a_number(pair: Pair) -> None:
     assert guids(pair.a, copy_of(pair, "b")) == first
 
 
-@CHOICES
+@pytest.mark.parametrize(("winner", "at"), daily(CHOICES))
 def test_what_was_discarded_is_gone_and_the_rest_is_sent_as_an_increment(pair: Pair, winner: str, at: str) -> None:
     after = toward(pair, winner)
     won = live(after.a, after.fs)
@@ -214,8 +214,7 @@ def test_nothing_of_its_own_is_nothing_to_preserve(fresh, host1: Host, host2: Ho
     pair = ready_pair(fresh, host1, host2)
     pair.b.zfs("set", "atime=off", pair.dest)
     done(make_master(pair, "b", "b", force=True))
-    refused = make_master(pair, "b", "a")
-    assert refused.code == "split_brain"
+    assert make_master(pair, "b", "a").code == "split_brain"
     result = done(make_master(pair, "b", "a", diverged="preserve"))
     assert result["preserved"] is None
     assert not exists(host1, copy_of(pair, "b", "zrep_000000"))
@@ -295,8 +294,10 @@ def next_second() -> None:
     wait_until(lambda: int(time.time()) > now, "another second has begun")
 
 
-@pytest.mark.parametrize("verb", ["snapshot", "receive", "rollback"])
-@pytest.mark.parametrize("at", ["a", "b"])
+@pytest.mark.parametrize(
+    ("verb", "at"),
+    daily([(verb, at) for verb in ("snapshot", "receive", "rollback") for at in "ab"], 3),
+)
 def test_a_return_that_fails_loses_nothing(pair: Pair, verb: str, at: str) -> None:
     lost = live(pair.a, pair.fs)
     pair.a.intercept(FAIL, verbs=(verb,))

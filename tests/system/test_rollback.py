@@ -11,13 +11,14 @@ import pytest
 
 from tests.lab import Host
 from tests.system import script
-from tests.system.moves import assert_in_place, assert_works, done, live, make_master, move, side
+from tests.system.moves import assert_in_place, assert_works, daily, done, live, make_master, move, side
 from tests.system.pairs import FAIL, Pair, files, guids, ready_pair
 from tests.system.product import Result, zrep_snapshot
 
 pytestmark = pytest.mark.system
 
 BOTH_ENDS = pytest.mark.parametrize("at", ["a", "b"])
+ENDS = [("a", "a"), ("a", "b"), ("b", "a"), ("b", "b")]
 KEPT = ["zrep_000000", "zrep_000001"]
 
 
@@ -97,8 +98,7 @@ def test_what_was_written_last_goes_too(pair: Pair, at: str) -> None:
     assert_works(pair)
 
 
-@BOTH_ENDS
-@pytest.mark.parametrize("where", ["a", "b"])
+@pytest.mark.parametrize(("at", "where"), daily(ENDS, 3))
 def test_snapshots_of_others_need_force(pair: Pair, at: str, where: str) -> None:
     host, dataset = side(pair, where)
     host.zfs("snapshot", f"{dataset}@daily-1")
@@ -180,8 +180,7 @@ def test_options_that_do_not_fit(pair: Pair) -> None:
     assert pair.dump() == before
 
 
-@BOTH_ENDS
-@pytest.mark.parametrize("which", ["a", "b"])
+@pytest.mark.parametrize(("at", "which"), daily(ENDS, 3))
 def test_one_that_fails_half_way_is_completed(pair: Pair, at: str, which: str) -> None:
     host = side(pair, which)[0]
     host.intercept(FAIL, verbs=("rollback",))

@@ -152,6 +152,7 @@ def _shown(dataset: Dataset | None, tag: str) -> dict[str, t.Any]:
         if name.startswith(tag + ":") and found.source in ("local", "received") and found.value != "-"
     }
     drill = names.property_name(tag, "drill")
+    ours.pop(names.property_name(tag, "promoted"), None)  # A time, which a prediction cannot know.
     record = parse_record(ours.get(drill))
     if record is not None:
         ours[drill] = str(record).partition(" ")[2]

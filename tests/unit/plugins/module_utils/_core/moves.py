@@ -44,6 +44,8 @@ MISTAKEN = {
     "user": Naming(FS, FS, "zrep@hostb"),
 }
 """Where both filesystems have one name, and a master names its peer in other words than the peer itself."""
+ALIAS = Naming(FS, PEER_FS, "standby")
+"""Where the master reaches its replica by a name that does not tell whose it is."""
 
 GIVEN, TAKEN = (HOST, "replica"), (PEER_HOST, "master")
 CALLED_OFF, GIVEN_BACK = (HOST, "master"), (PEER_HOST, "replica")

@@ -16,7 +16,7 @@ import itertools
 from unittest import mock
 
 from ansible_collections.zfsops.zrep.plugins.module_utils._core import names, run_failover, steps, streams
-from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import Unreachable
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import Busy, Unreachable
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.execute import Work
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.freezing import Remount
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.model import Observed, Property, Side
@@ -58,7 +58,7 @@ class Stage:
         self.apart = apart
         self.forced = forced
         self.moments = 0
-        self.end = None
+        self.end = self.caller = None
         self.given_up = []
         self.now = NOW
         self._guids = itertools.count(2**40)
@@ -153,7 +153,7 @@ class Stage:
 
     def call(self, host, role, end=None, **options):
         """Give a host a role; with ``end`` the process dies before that moment."""
-        self.moments, self.end = 0, end
+        self.caller, self.moments, self.end = host, 0, end
         self.now += 60
         with contextlib.ExitStack() as stack:
             for name, stand_in in (("Session", _Session), ("Guard", _Guard)):
@@ -280,12 +280,14 @@ class _Session:
 
 
 class _Guard(contextlib.AbstractContextManager):
-    """Thaws if it is still armed when its process is no more, and knows nothing else."""
+    """Thaws if it is still armed when its process is no more; whoever takes it holds the lock of his own filesystem."""
 
     held = True
 
     def __init__(self, stage, shell, tag, filesystem, lock=True, keep=()):
         shell.connect()
+        if lock and shell.machine == stage.caller and filesystem == stage.on[shell.machine].name:
+            raise Busy("another process works on it", host=shell.host, dataset=filesystem)
         self._stage, self._machine = stage, shell.machine
         self.host_name = f"{shell.machine}.example.org"
         self._thaw = None

@@ -20,6 +20,7 @@ from .builders import (
     sent,
 )
 from .moves import (
+    ALIAS,
     CALLED_OFF,
     CALLS,
     GIVEN,
@@ -134,14 +135,21 @@ def chain(stage, naming, calls, last):
     check_sync(stage, winner(last))
 
 
-@given(st.sampled_from(list(NAMINGS.values())), st.booleans(), st.lists(killed, max_size=4), st.sampled_from(CALLS))
-def test_the_last_call_wins_whatever_died_before(naming, guards, calls, last):
-    chain(pair(naming, MODERN, guards), naming, calls, last)
+@given(
+    st.sampled_from([*NAMINGS.values(), *MISTAKEN.values()]),
+    st.sampled_from([MODERN, OLD]),
+    st.booleans(),
+    st.lists(killed, max_size=4),
+    st.sampled_from(CALLS),
+)
+def test_the_last_call_wins_whatever_died_before(naming, features, guards, calls, last):
+    chain(pair(naming, features, guards), naming, calls, last)
 
 
-@given(st.booleans(), st.lists(killed, max_size=4), st.sampled_from(CALLS))
-def test_the_last_call_wins_with_an_old_zfs_too(guards, calls, last):
-    chain(pair(NAMINGS["one name for both"], OLD, guards), NAMINGS["one name for both"], calls, last)
+@from_either_end
+def test_a_move_between_hosts_that_go_by_aliases_is_completed_or_called_off(call):
+    for again in CALLS:
+        assert failures(lambda: pair(ALIAS), call, again, ALIAS) == {}
 
 
 def test_an_old_zfs_that_dies_while_a_move_is_called_off():

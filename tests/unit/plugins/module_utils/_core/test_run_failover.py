@@ -28,6 +28,7 @@ from .builders import (
     shorts,
 )
 from .moves import (
+    ALIAS,
     CALLED_OFF,
     CALLS,
     GIVEN,
@@ -76,7 +77,16 @@ def test_case_46_and_56_at_the_end_both_sides_say_the_same(features, call):
 @namings
 @from_either_end
 def test_a_pair_is_moved_there_and_back(naming, features, call):
-    stage = pair(naming, features)
+    there_and_back(pair(naming, features), naming, call)
+
+
+@pytest.mark.xfail(strict=True, reason="once it was replica and master, no record of its own has its alias any more")
+@from_either_end
+def test_a_pair_with_an_alias_is_moved_there_and_back(call):
+    there_and_back(pair(ALIAS), ALIAS, call)
+
+
+def there_and_back(stage, naming, call):
     for wanted in (call, CALLED_OFF, GIVEN, GIVEN_BACK, TAKEN):
         stage.call(*wanted)
         check_roles(stage, naming, winner(wanted))
