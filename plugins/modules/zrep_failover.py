@@ -71,8 +71,10 @@ options:
     type: str
 notes:
   - While a move is under way, a small process on each host holds the filesystem's lock there. On the host of the old
-    master it is a dead man's switch as well. If the move is killed or loses its link before the roles are swapped,
-    that process makes the filesystem writable again.
+    master it is a dead man's switch as well. If the move is killed or loses its link before the swap of the roles
+    begins, that process makes the filesystem writable again. If it is killed during the swap itself, the old master
+    may stay read-only until the next call.
+  - Versions of ZFS before OpenZFS need a remount, which leaves mounted children of the filesystem unmounted.
   - A filesystem that programs have open for writing is not moved; they are named in the error.
 seealso:
   - module: zfsops.zrep.zrep_info
