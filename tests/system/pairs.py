@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -135,6 +135,19 @@ class Pair:
         own, other = self.marks()
         assert own[last] == other[last]
         assert files(self.a, f"{self.fs}@{last}") == files(self.b, f"{self.dest}@{last}")
+
+
+def refused(pair: Pair, call: Callable[[], Result], code: str, *words: str) -> Result:
+    """Make a call, which is refused with this code and these words and changes nothing anywhere."""
+    before = pair.dump()
+    result = call()
+    assert result.failed
+    assert not result.changed
+    assert result.code == code, result["msg"]
+    for word in words:
+        assert word in result["msg"]
+    assert pair.dump() == before
+    return result
 
 
 def files(host: Host, snapshot: str) -> str:

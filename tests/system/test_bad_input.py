@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.lab import MIB, Host
-from tests.system.pairs import Pair, dump, ready_pair
+from tests.system.pairs import Pair, dump, ready_pair, refused
 from tests.system.product import Result, run_module, zrep_info, zrep_pair, zrep_snapshot, zrep_sync
 
 pytestmark = pytest.mark.system
@@ -38,19 +38,6 @@ BAD_NAMES = {
 @pytest.fixture
 def pair(fresh, host1: Host, host2: Host) -> Pair:
     return ready_pair(fresh, host1, host2)
-
-
-def refused(pair: Pair, call: Callable[[], Result], code: str, *words: str) -> Result:
-    """Make a call, which is refused with this code and these words and changes nothing anywhere."""
-    before = pair.dump()
-    result = call()
-    assert result.failed
-    assert not result.changed
-    assert result.code == code, result["msg"]
-    for word in words:
-        assert word in result["msg"]
-    assert pair.dump() == before
-    return result
 
 
 def without_looking(host1: Host, host2: Host, calls: list[Callable[[], Result]]) -> None:

@@ -25,7 +25,7 @@ from tests.system.moves import (
     side,
     turned,
 )
-from tests.system.pairs import Pair, dump, exists, ready_pair
+from tests.system.pairs import Pair, dump, exists, ready_pair, refused
 from tests.system.product import Result, zrep_failover, zrep_snapshot
 
 pytestmark = pytest.mark.system
@@ -34,19 +34,6 @@ pytestmark = pytest.mark.system
 @pytest.fixture
 def pair(fresh, host1: Host, host2: Host) -> Pair:
     return ready_pair(fresh, host1, host2)
-
-
-def refused(pair: Pair, call: Callable[[], Result], code: str, *words: str) -> Result:
-    """Make a call, which is refused with this code and these words and changes nothing anywhere."""
-    before = pair.dump()
-    result = call()
-    assert result.failed
-    assert not result.changed
-    assert result.code == code, result["msg"]
-    for word in words:
-        assert word in result["msg"]
-    assert pair.dump() == before
-    return result
 
 
 def big(host: Host, dataset: str, size: int = 4 * MIB) -> None:

@@ -12,15 +12,14 @@ from __future__ import annotations
 import typing as t
 
 from .errors import Diverged, NoCommonSnapshot
-from .freezing import freeze
 from .model import Dataset, Observed, Side, Snapshot
 from .plan import Plan
 from .report import iso
-from .returning import check_preserved, has_own, plan_copy
+from .returning import go_back, has_own, plan_copy
 from .roles import UNTOUCHED, check_paired
 from .state import HERE, State
-from .steps import Mark, Rollback, Step
-from .swapping import DISCARD, REFUSE, End, MoveGoal, demote, keep_master, promote
+from .steps import Mark, Step
+from .swapping import REFUSE, End, MoveGoal, demote, keep_master, promote
 
 
 def this_end(seen: Observed) -> End:
@@ -124,18 +123,10 @@ def plan_preserve_alone(seen: Observed, goal: MoveGoal, copies: t.Mapping[str, D
 def plan_step_down(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: t.Sequence[Step] | None = None) -> Plan:
     """Become a replica alone, at the newest snapshot that the peer is known to have."""
     end = this_end(seen)
-    side = end.side
-    if not side.is_master:
+    if not end.side.is_master:
         return Plan(seen.filesystem, _state(seen))
-    base = step_down_base(end, goal)
-    if has_own(side, base) and goal.diverged != DISCARD:
-        check_preserved(side, base, copy)
-    steps = [] if begun is not None else freeze(side, HERE, end.features, "it is to be a replica")
-    later = side.after(base)
-    if later or has_own(side, base):
-        loses = tuple(found.short for found in later)
-        steps.append(Rollback(HERE, base.name, f"diverged={goal.diverged}", decisive=True, loses=loses))
-    steps += demote(end, side.peer)
+    steps = go_back(end, step_down_base(end, goal), goal, copy, frozen=begun is not None)
+    steps += demote(end, end.side.peer)
     return Plan(seen.filesystem, _state(seen), tuple(steps), begun=tuple(begun or ()))
 
 

@@ -67,13 +67,18 @@ def check_script_lock(side: Side) -> None:
     """Raise Busy while a process of the script holds its lock on this side, which must be on this host."""
     pid = side.lock_pid
     if pid is not None and pid != os.getpid() and _lives_since(pid, side.lock_time):
-        raise Busy(
-            f"process {pid} holds the lock property {side.tag}:lock-pid",
-            host=side.host,
-            dataset=side.filesystem,
-            left="nothing was changed",
-            hint="try again when it is done",
-        )
+        raise held_by_script(side, pid)
+
+
+def held_by_script(side: Side, pid: int) -> Busy:
+    """The error that a process of the script works on a side."""
+    return Busy(
+        f"process {pid} holds the lock property {side.tag}:lock-pid",
+        host=side.host,
+        dataset=side.filesystem,
+        left="nothing was changed",
+        hint="try again when it is done",
+    )
 
 
 def lock_time(now: int) -> str:

@@ -10,10 +10,10 @@ import typing as t
 
 from . import names
 from .creating import NEWEST, PairGoal, adopt, create, register_there, registered_properties, same_value
-from .errors import BadInput, BadProperty, PairedElsewhere, WrongRole
+from .errors import BadInput, BadProperty, PairedElsewhere
 from .model import Endpoint, Observed, Side, newest_common
 from .plan import Plan
-from .roles import check_exists, check_master, check_replica
+from .roles import check_exists, check_master, check_replica, no_master
 from .settings import Settings
 from .state import HERE, PEER, State
 from .steps import Destroy, Inherit, SetProperties, Step, Unmark
@@ -82,13 +82,7 @@ def _mend(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
             return
         common = find_base(here, there, force=True)
     elif there is None or not there.is_master:
-        raise WrongRole(
-            "neither side of the pair is master",
-            host=here.host,
-            dataset=here.filesystem,
-            left="nothing was changed",
-            hint="zrep_failover role=master makes one",
-        )
+        raise no_master(here)
     else:
         _check_mutual(here, there)
     _check_counts(here, there, goal)

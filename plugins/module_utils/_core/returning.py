@@ -13,11 +13,11 @@ from __future__ import annotations
 import typing as t
 
 from . import names
-from .errors import Diverged, Exists, InUse, NoCommonSnapshot, NotFound, PoolFull, SplitBrain
+from .errors import Diverged, Exists, InUse, NoCommonSnapshot, NotFound, PoolFull
 from .freezing import freeze
 from .model import Dataset, Observed, Side, Snapshot, newest_common, unsent_bytes
 from .plan import Plan
-from .roles import UNTOUCHED
+from .roles import UNTOUCHED, split_brain
 from .state import State
 from .steps import Rollback, Step, TakeSnapshot
 from .streams import Copy
@@ -67,13 +67,7 @@ def check_divergence(found: Ends, goal: MoveGoal) -> Snapshot:
         f"If {old.host} is: the same with filesystem={new.filesystem} on {new.host}"
     )
     if old.is_master and new.is_master:
-        raise SplitBrain(
-            f"both this and {new.host}:{new.filesystem} are master of the pair",
-            host=old.host,
-            dataset=old.filesystem,
-            left=UNTOUCHED,
-            hint=hint,
-        )
+        raise split_brain(old, new, hint)
     if has_own(old, common.here):
         raise Diverged(
             f"has content of its own since {common.here.short}, the newest snapshot that it shares with "
@@ -200,24 +194,30 @@ def plan_return(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: t.S
     """
     found = ends(seen, goal)
     old, new = found.old, found.new
-    base = check_divergence(found, goal)
-    own = has_own(old.side, base)
-    steps: list[Step] = []
-    if own and goal.diverged != DISCARD:
-        check_preserved(old.side, base, copy)
-    if begun is None and (own or old.side.is_master or not old.side.readonly):
-        steps += freeze(old.side, old.at, old.features, "it is to follow its peer")
-    later = old.side.after(base)
-    if own or (later and old.side.is_master):
-        why = f"diverged={goal.diverged}" if own else "nothing of its own is in them"
-        loses = tuple(snapshot.short for snapshot in later)
-        steps.append(Rollback(old.at, base.name, why, decisive=True, loses=loses))
+    steps = go_back(old, check_divergence(found, goal), goal, copy, frozen=begun is not None)
     steps += keep_replica(old, new.side.endpoint)
     if new.side.is_master:
         steps += keep_master(new, old.side.filesystem)
     else:
         steps += promote(new, old.side.filesystem, goal.now)
     return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps), begun=tuple(begun or ()))
+
+
+def go_back(end: End, base: Snapshot, goal: MoveGoal, copy: Dataset | None, frozen: bool) -> list[Step]:
+    """Freeze a side and take it back to a snapshot; raises if what it has of its own may not be given up."""
+    side = end.side
+    own = has_own(side, base)
+    steps: list[Step] = []
+    if own and goal.diverged != DISCARD:
+        check_preserved(side, base, copy)
+    if not frozen and (own or side.is_master or not side.readonly):
+        steps += freeze(side, end.at, end.features, "it is to follow its peer")
+    later = side.after(base)
+    if own or (later and side.is_master):
+        why = f"diverged={goal.diverged}" if own else "nothing of its own is in them"
+        loses = tuple(snapshot.short for snapshot in later)
+        steps.append(Rollback(end.at, base.name, why, decisive=True, loses=loses))
+    return steps
 
 
 def check_preserved(old: Side, base: Snapshot, copy: Dataset | None) -> None:

@@ -12,10 +12,10 @@ from __future__ import annotations
 import typing as t
 
 from . import names
-from .errors import Diverged, NotFound, SplitBrain, WrongRole
+from .errors import Diverged, NotFound
 from .model import Observed, Side, Snapshot
 from .plan import Plan
-from .roles import UNTOUCHED
+from .roles import UNTOUCHED, no_master, split_brain
 from .state import State
 from .steps import Mark, Rollback, Step, Unmark
 from .swapping import MASTER, End, MoveGoal, ends
@@ -54,21 +54,9 @@ def _by_role(seen: Observed, now: int) -> tuple[End, End]:
     """The master and the replica; raises unless there is one of each."""
     first, second = ends(seen, MoveGoal(MASTER, now))
     if first.side.is_master and second.side.is_master:
-        raise SplitBrain(
-            f"both this and {second.side.host}:{second.side.filesystem} are master of the pair",
-            host=first.side.host,
-            dataset=first.side.filesystem,
-            left=UNTOUCHED,
-            hint="settle it with zrep_failover first",
-        )
+        raise split_brain(first.side, second.side, "settle it with zrep_failover first")
     if first.side.is_master == second.side.is_master:
-        raise WrongRole(
-            "neither side of the pair is master",
-            host=first.side.host,
-            dataset=first.side.filesystem,
-            left=UNTOUCHED,
-            hint="zrep_failover role=master makes one",
-        )
+        raise no_master(first.side)
     return (first, second) if first.side.is_master else (second, first)
 
 

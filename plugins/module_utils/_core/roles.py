@@ -58,6 +58,28 @@ def check_master(seen: Observed) -> Side:
     return here
 
 
+def split_brain(side: Side, other: Side, hint: str, left: str = UNTOUCHED) -> SplitBrain:
+    """The error that both sides of a pair are master."""
+    return SplitBrain(
+        f"both this and {other.host}:{other.filesystem} are master of the pair",
+        host=side.host,
+        dataset=side.filesystem,
+        left=left,
+        hint=hint,
+    )
+
+
+def no_master(side: Side) -> WrongRole:
+    """The error that no side of a pair is master."""
+    return WrongRole(
+        "neither side of the pair is master",
+        host=side.host,
+        dataset=side.filesystem,
+        left=UNTOUCHED,
+        hint="zrep_failover role=master makes one",
+    )
+
+
 def check_replica(here: Side, seen: Observed) -> Side:
     """The other side if it may receive from this one; raises what stands against it."""
     there = seen.side_there
@@ -70,12 +92,11 @@ def check_replica(here: Side, seen: Observed) -> Side:
             hint="make it anew, in full, with zrep_pair state=present",
         )
     if there.is_master:
-        raise SplitBrain(
-            f"both this and {there.host}:{there.filesystem} are master of the pair",
-            host=here.host,
-            dataset=here.filesystem,
+        raise split_brain(
+            here,
+            there,
+            "find out with zrep_info check_peer=true which side has what, then settle it with zrep_failover",
             left=UNTOUCHED + " and nothing was sent",
-            hint="find out with zrep_info check_peer=true which side has what, then settle it with zrep_failover",
         )
     # A replica without a registration, or with part of one, is known by its GUIDs; zrep_pair completes it.
     if there.names_peer:

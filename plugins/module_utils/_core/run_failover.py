@@ -25,7 +25,7 @@ from .execute import Work
 from .freezing import is_freezing
 from .guard import SILENCE_SECONDS, Guard
 from .locks import check_script_lock
-from .model import Dataset, Side, newest_common
+from .model import Dataset, Observed, Side, Snapshot, newest_common
 from .moving import plan_catch_up, plan_swap, preflight_alone, raise_all
 from .outcome import Outcome
 from .plan import Plan
@@ -171,14 +171,8 @@ class _Move:
             yield "force=true steps down without it"
 
     def _step_down(self, end: End) -> None:
-        seen, goal = self._sight.seen, self._goal
-        base = step_down_base(end, goal)
-        if goal.diverged != PRESERVE or not has_own(end.side, base):
-            self._act(plan_step_down(seen, goal, None), end)
-            return
-        copies = self._copies(end, candidates(end.side, base, goal))
-        plan, self._preserved = plan_preserve_alone(seen, goal, copies)
-        self._then(plan, lambda begun, copy: plan_step_down(self._sight.here_again(), goal, copy, begun), end)
+        base = step_down_base(end, self._goal)
+        self._give_up(end, base, plan_preserve_alone, plan_step_down, self._sight.here_again)
 
     # With the peer
 
@@ -219,17 +213,27 @@ class _Move:
             _tell_how_it_stands(self._works[-1], old, guard)
 
     def _follow(self, old: End, new: Side) -> None:
-        seen, goal = self._sight.seen, self._goal
         common = newest_common(old.side, new)
-        if goal.diverged != PRESERVE or common is None or not has_own(old.side, common.here):
-            self._act(plan_return(seen, goal, None), old)
-            return
-        copies = self._copies(old, candidates(old.side, common.here, goal))
-        plan, self._preserved = plan_preserve(seen, goal, copies)
-        self._then(plan, lambda begun, copy: plan_return(self._sight.both_again(), goal, copy, begun), old)
+        base = common.here if common else None
+        self._give_up(old, base, plan_preserve, plan_return, self._sight.both_again)
 
-    def _copies(self, end: End, tried: t.Sequence[str]) -> dict[str, Dataset]:
-        return self._sight.datasets(end.at, [*tried, names.parent_of(tried[0])])
+    def _give_up(
+        self,
+        old: End,
+        base: Snapshot | None,
+        preserve: t.Callable[[Observed, MoveGoal, t.Mapping[str, Dataset]], tuple[Plan, str]],
+        go: t.Callable[[Observed, MoveGoal, Dataset | None, t.Sequence[Step] | None], Plan],
+        look_again: t.Callable[[], Observed],
+    ) -> None:
+        """Carry out a plan by which a side loses what it has of its own, preserved before if that is wanted."""
+        seen, goal = self._sight.seen, self._goal
+        if goal.diverged != PRESERVE or base is None or not has_own(old.side, base):
+            self._act(go(seen, goal, None, None), old)
+            return
+        tried = candidates(old.side, base, goal)
+        copies = self._sight.datasets(old.at, [*tried, names.parent_of(tried[0])])
+        plan, self._preserved = preserve(seen, goal, copies)
+        self._then(plan, lambda begun, copy: go(look_again(), goal, copy, begun), old)
 
     def _ask_above(self, side: Side, at: str) -> None:
         """Where a side is to become writable, find out what it takes."""

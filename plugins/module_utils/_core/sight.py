@@ -9,10 +9,9 @@ import dataclasses
 import typing as t
 
 from . import names, zfs
-from .errors import Busy
+from .locks import held_by_script
 from .model import Dataset, Observed, Side
 from .plan import Plan
-from .roles import UNTOUCHED
 from .session import Session, with_recorded_peer
 from .shell import Shell
 from .state import HERE
@@ -109,13 +108,7 @@ class Sight:
         pid = there.lock_pid if there else None
         if there is None or pid is None or self.peer.run(("sh", "-c", f"kill -0 {pid}")).status:
             return
-        raise Busy(
-            f"process {pid} holds the lock property {there.tag}:lock-pid",
-            host=there.host,
-            dataset=there.filesystem,
-            left=UNTOUCHED,
-            hint="try again when it is done",
-        )
+        raise held_by_script(there, pid)
 
     def _look_here(self) -> Observed:
         return self._session.look_here([self._filesystem], MORE)[self._filesystem]
