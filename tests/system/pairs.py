@@ -179,7 +179,8 @@ def make_pair(fresh, a: Host, b: Host, base: str = "fs", tag: str = "zrep", **op
 def ready_pair(fresh, a: Host, b: Host, base: str = "fs", tag: str = "zrep") -> Pair:
     """The same as make_pair, down to the properties, but quickly and without zrep_pair: for tests of other things."""
     pair = Pair(a, fresh.name(a, base), b, fresh.name(b, f"{base}-copy"), tag)
-    now = int(time.time())
+    # Before this second: a mark that is moved within it would be no change.
+    now = int(time.time()) - 2
     config = {"src-fs": pair.fs, "src-host": a.name, "dest-fs": pair.dest, "dest-host": b.name, "savecount": "5"}
     first = f"{tag}_000000"
 
