@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from . import zfs
-from .errors import LinkLost, NoZfs, ZrepError
+from .errors import LinkLost, NoZfs, TransferFailed, ZrepError
 from .model import Features
 from .shell import Children, Ended, Shell, is_link_failure, pipeline
 from .state import HERE
@@ -57,6 +57,11 @@ def judge(
             host=target,
             hint="install ZFS there, or put its folder on that PATH",
         )
+    if step.side != HERE and receiver.status > 0:
+        # Our own receiver knows why it stopped; that the far sender's connection then broke says nothing.
+        refused = zfs.failure(receiving, receiver.status, receiver.err, target, step.destination)
+        if not isinstance(refused, TransferFailed):
+            return refused
     far, command, peer = (receiver, receiving, target) if step.side == HERE else (sender, sending, source)
     if is_link_failure(far):
         return LinkLost(

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from ansible_collections.zfsops.zrep.plugins.module_utils._core import errors
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.shell import Completed, Ended
-from ansible_collections.zfsops.zrep.plugins.module_utils._core.state import HERE
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.state import HERE, PEER
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.streams import Send
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.transfer import judge
 
@@ -28,9 +30,9 @@ MODIFIED = (
 )
 
 
-def verdict(sender, receiver):
+def verdict(sender, receiver, step=STEP):
     ended = Ended(Completed(sender[0], "", sender[1]), Completed(receiver[0], "", receiver[1]))
-    return judge(ended, SENDING, RECEIVING, HOST, PEER_HOST, STEP)
+    return judge(ended, SENDING, RECEIVING, HOST, PEER_HOST, step)
 
 
 def test_both_ends_went_well():
@@ -93,3 +95,22 @@ def test_a_link_that_broke_without_a_word_leaves_doubt():
     """ssh may be told to be quiet; zfs itself never ends with 255."""
     error = verdict(PIPE, (255, ""))
     assert isinstance(error, errors.LinkLost)
+
+
+FROM_PEER = dataclasses.replace(STEP, side=PEER)
+LOST = (255, "mux_client_request_session: read from master failed: Broken pipe")
+
+
+@pytest.mark.parametrize("sender", [LOST, (255, ""), KILLED_BY_PIPE])
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [("out of space", errors.PoolFull), ("permission denied", errors.Denied), (MODIFIED[1], errors.Diverged)],
+)
+def test_a_receiver_on_this_host_knows_why_it_stopped(sender, said, kind):
+    """The connection of the far sender may break because of that, before or after it ends."""
+    error = verdict(sender, (1, f"cannot receive: {said}"), FROM_PEER)
+    assert error.__class__ is kind
+
+
+def test_a_receiver_on_this_host_that_only_saw_the_stream_end_leaves_doubt():
+    assert isinstance(verdict(LOST, CUT, FROM_PEER), errors.LinkLost)
