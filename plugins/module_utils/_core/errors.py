@@ -126,6 +126,12 @@ class Busy(ZrepError):
     code = "busy"
 
 
+class BadLock(ZrepError):
+    """The script's lock file cannot be used, or is none that the script would have made."""
+
+    code = "bad_lock"
+
+
 class InUse(ZrepError):
     """Somebody has files open that must not be written any more."""
 
@@ -216,6 +222,12 @@ class TransferFailed(CommandFailed):
 
     code = "transfer_failed"
     certain = True
+
+
+class FilterFailed(TransferFailed):
+    """A program that the stream was to pass on its way failed."""
+
+    code = "filter_failed"
 
 
 class LinkLost(TransferFailed):

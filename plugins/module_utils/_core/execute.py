@@ -23,7 +23,7 @@ from .shell import Children, Shell
 from .state import HERE, PEER
 from .steps import Step
 from .streams import Send
-from .transfer import run_stream
+from .transfer import DIRECT, Way, run_stream
 
 PATIENCE_SECONDS = 10
 """How long a stream that is through waits for the others of its phase before it is recorded without them."""
@@ -86,11 +86,13 @@ class Executor:
     """Carries out plans. One for each run; ``carry_out`` returns when every plan is through or has failed.
 
     :param parallel: how many streams may run at a time.
+    :param way: how they go from host to host.
     """
 
-    def __init__(self, here: Shell, parallel: int) -> None:
+    def __init__(self, here: Shell, parallel: int, way: Way = DIRECT) -> None:
         self._here = here
         self._parallel = parallel
+        self._way = way
         self._children = Children()
         # Side by side, streams would share the speed of one connection: each has its own, and hands it to the next one.
         self._lanes: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -133,7 +135,8 @@ class Executor:
         lane = 0 if alone else self._lanes.get()
         try:
             peer = t.cast(Shell, work.peer)
-            run_stream(t.cast(Send, work.next), self._here, peer, _common(work), lane, work.keep, self._children)
+            step = t.cast(Send, work.next)
+            run_stream(step, self._here, peer, _common(work), lane, work.keep, self._children, self._way)
         finally:
             if not alone:
                 self._lanes.put(lane)

@@ -10,14 +10,16 @@ network is without an end.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import subprocess
 import tempfile
 import typing as t
 
-from .errors import NoZfs, Unreachable
+from .errors import NoZfs
 from .names import short_host
+from .ssh import is_link_failure, unreachable
 
 CONNECT_SECONDS = 10
 ALIVE_SECONDS = 5
@@ -49,6 +51,9 @@ class Shell:
     :param host: how people call the host in messages.
     """
 
+    remote = False
+    """Whether what runs there is reached through ssh."""
+
     def __init__(self, host: str) -> None:
         self.host = host
 
@@ -57,6 +62,10 @@ class Shell:
 
         :param lane: which of several connections. All short commands share the first, streams side by side have others.
         """
+
+    def stands(self, lane: int = 0) -> bool:
+        """Whether a connection that was made still stands, as far as that can be known at once."""
+        return True
 
     def command(self, argv: t.Sequence[str], lane: int = 0) -> list[str]:
         """The words to start here so that ``argv`` runs on the shell's host."""
@@ -96,6 +105,8 @@ class PeerShell(Shell):
     :param rundir: a private directory for the sockets of connections.
     """
 
+    remote = True
+
     def __init__(self, host: str, ssh: t.Sequence[str], rundir: str) -> None:
         super().__init__(host)
         self._ssh = list(ssh)
@@ -134,17 +145,24 @@ class PeerShell(Shell):
                 raise unreachable(self.host, _read(complaints), self._ssh)
         self._lanes.add(lane)
 
+    def stands(self, lane: int = 0) -> bool:
+        return self._shared and self._tell(lane, "check").status == 0
+
     def run(self, argv: t.Sequence[str]) -> Completed:
         self.connect()
         done = _communicate(_start(self.command(argv), self.host))
-        if is_link_failure(done):
+        if is_link_failure(done.status, done.err):
             raise unreachable(self.host, done.err, self._ssh)
         return self._finish(argv, done)
 
     def close(self) -> None:
         for lane in sorted(self._lanes):
-            _communicate(_start([*self._ssh, *self._through(lane), "-O", "exit", self.host], self.host))
+            self._tell(lane, "exit")
         self._lanes.clear()
+
+    def _tell(self, lane: int, word: str) -> Completed:
+        """Tell the process that keeps a connection."""
+        return _communicate(_start([*self._ssh, *self._through(lane), "-O", word, self.host], self.host))
 
 
 def peer_shell(host: str, identity: str, ssh: t.Sequence[str], rundir: str) -> Shell:
@@ -184,97 +202,66 @@ class Children:
                 process.kill()
 
 
+Watch = t.Callable[[t.IO[bytes]], t.ContextManager[None]]
+"""What is done while the programs of a pipeline run; gets the file with the complaints of the first."""
+
+
 def pipeline(
-    sender: t.Sequence[str], receiver: t.Sequence[str], host: str, children: Children, keep: t.Sequence[int] = ()
-) -> Ended:
-    """Connect two programs with a pipe of the kernel and wait for both.
+    commands: t.Sequence[t.Sequence[str]],
+    host: str,
+    children: Children,
+    keep: t.Sequence[int] = (),
+    watch: Watch | None = None,
+    out: int = subprocess.DEVNULL,
+) -> list[Completed]:
+    """Connect programs with pipes of the kernel and wait for all of them.
 
-    :param keep: file descriptors that both inherit, so that a lock lives as long as they do. (ssh closes them.)
+    :param keep: file descriptors that all inherit, so that a lock lives as long as they do. (ssh closes them.)
+    :param out: a file descriptor of ours that becomes the standard output of the last one.
     """
-    # Complaints go to files: a program that writes many of them must not wait for us to read.
-    with tempfile.TemporaryFile() as sender_err, tempfile.TemporaryFile() as receiver_err:
-        first = _start(sender, host, err=sender_err, keep=keep)
+    with contextlib.ExitStack() as stack:
+        # Complaints go to files: a program that writes many of them must not wait for us to read.
+        complaints = [stack.enter_context(tempfile.TemporaryFile()) for _command in commands]
+        processes = _start_joined(commands, host, complaints, keep, out)
+        children.add(*processes)
         try:
-            second = _start(receiver, host, stdin=first.stdout, out=subprocess.DEVNULL, err=receiver_err, keep=keep)
+            with watch(complaints[0]) if watch else contextlib.nullcontext():
+                # The last one first: what it refuses ends the others.
+                for process in reversed(processes):
+                    process.wait()
         except BaseException:
-            _kill(first)
+            _kill(*processes)
             raise
         finally:
-            if first.stdout is not None:
-                first.stdout.close()
-        children.add(first, second)
-        try:
-            second_status, first_status = second.wait(), first.wait()
-        except BaseException:
-            _kill(first, second)
-            raise
-        finally:
-            children.remove(first, second)
-        return Ended(Completed(first_status, "", _read(sender_err)), Completed(second_status, "", _read(receiver_err)))
+            children.remove(*processes)
+        return [Completed(process.returncode, "", _read(file)) for process, file in zip(processes, complaints)]
 
 
-def is_link_failure(done: Completed) -> bool:
-    """Whether ssh lost its connection, as opposed to a remote program that ended with the same 255.
-
-    A shared connection that dies takes its users with it without a word; a program that fails says something.
-    """
-    return done.status == 255 and (not done.err.strip() or any(found[0] in done.err for found in _REASONS))
-
-
-_REASONS = (
-    ("Could not resolve hostname", "its name does not resolve", "check the name, or DNS and /etc/hosts on this host"),
-    ("Connection refused", "nothing listens on its ssh port", "check that sshd runs there, and the port"),
-    (
-        "REMOTE HOST IDENTIFICATION HAS CHANGED",
-        "its host key is not the one recorded here",
-        "find out why; if the host was rebuilt, record its new key in known_hosts",
-    ),
-    (
-        "Host key verification failed",
-        "its host key is not known here",
-        "record its key in known_hosts of the user who runs this, after checking it",
-    ),
-    (
-        "host key is known",
-        "its host key is not known here",
-        "record its key in known_hosts of the user who runs this, after checking it",
-    ),
-    ("Permission denied", "it does not accept our key", "put this user's public key into its authorized_keys"),
-    (
-        "Too many authentication failures",
-        "it does not accept our key",
-        "put this user's public key into its authorized_keys",
-    ),
-    ("timed out", "it does not answer", "check that it is up and that no firewall drops the connection"),
-    ("Timeout", "it does not answer", "check that it is up and that no firewall drops the connection"),
-    ("not responding", "it stopped answering", "check that it is up and that no firewall drops the connection"),
-    ("No route to host", "there is no route to it", "check the network between the two hosts"),
-    ("Network is unreachable", "there is no route to it", "check the network between the two hosts"),
-    ("Connection closed", "it closed the connection", "look into the log of its sshd"),
-    ("Connection reset", "it closed the connection", "look into the log of its sshd"),
-    ("Connection to", "the connection broke", "check the network between the two hosts"),
-    ("kex_exchange_identification", "it closed the connection", "look into the log of its sshd"),
-    ("mux_client", "the connection broke", "check the network between the two hosts"),
-    ("ControlSocket", "the connection broke", "check the network between the two hosts"),
-    ("Broken pipe", "the connection broke", "check the network between the two hosts"),
-)
+def _start_joined(
+    commands: t.Sequence[t.Sequence[str]],
+    host: str,
+    complaints: t.Sequence[t.IO[bytes]],
+    keep: t.Sequence[int],
+    last: int,
+) -> list[Process]:
+    processes: list[Process] = []
+    source: _Stream = subprocess.DEVNULL
+    try:
+        for number, command in enumerate(commands, 1):
+            out = last if number == len(commands) else subprocess.PIPE
+            processes.append(_start(command, host, stdin=source, out=out, err=complaints[number - 1], keep=keep))
+            _close(source)
+            source = processes[-1].stdout
+    except BaseException:
+        _close(source)
+        _kill(*processes)
+        raise
+    return processes
 
 
-def unreachable(host: str, stderr: str, ssh: t.Sequence[str]) -> Unreachable:
-    """The error that a complaint of ssh means."""
-    said = " ".join(line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("@"))
-    for pattern, reason, hint in _REASONS:
-        if pattern in stderr:
-            return Unreachable(
-                f"cannot be reached by ssh: {reason} ({said[:300]})",
-                host=host,
-                hint="{}; try: {} {} true".format(hint, " ".join(ssh), host),
-            )
-    return Unreachable(
-        "cannot be reached by ssh: {}".format(said[:300] or "no reason given"),
-        host=host,
-        hint="try: {} {} true".format(" ".join(ssh), host),
-    )
+def _close(stream: _Stream) -> None:
+    if stream is not None and not isinstance(stream, int):
+        stream.close()
 
 
 def host_name() -> str:
@@ -284,10 +271,13 @@ def host_name() -> str:
 
 def _environment() -> dict[str, str]:
     """Ours with messages in the one language that we can read, and with the folders where zfs is kept."""
-    found = dict(os.environ, LC_ALL="C")
-    path = found.get("PATH", "").split(os.pathsep)
-    found["PATH"] = os.pathsep.join([part for part in path if part] + [part for part in _SEARCH if part not in path])
-    return found
+    return dict(os.environ, LC_ALL="C", PATH=os.pathsep.join(search_path()))
+
+
+def search_path() -> list[str]:
+    """The folders where programs of this host are looked for."""
+    path = os.environ.get("PATH", "").split(os.pathsep)
+    return [part for part in path if part] + [part for part in _SEARCH if part not in path]
 
 
 _Stream = t.Union[int, t.IO[t.Any], None]

@@ -47,7 +47,7 @@ class Streams:
         self.lanes = []
         self.shared = False
 
-    def run(self, step, here, peer, features, lane, keep, children):
+    def run(self, step, here, peer, features, lane, keep, children, way):
         self.done.append((step.target, lane, keep, features))
         self.log.append((here.host, "stream", step.target))
         with self.guard:
