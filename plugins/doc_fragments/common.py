@@ -65,10 +65,23 @@ options:
     default: true
   script_locks:
     description:
-      - Write the lock properties of the zrep script while working, so that a script on this host keeps off. They are
-        always respected; writing them costs four more C(zfs) commands.
-    type: bool
-    default: false
+      - Whether to write the lock properties of the zrep script while working, so that a script on this host keeps off.
+        Those of the script are always respected, on both hosts. Writing them costs six more C(zfs) commands, three
+        of which wait for the pool.
+      - The script's global lock is taken for the moment in which they are written. It lies in the directory that the
+        environment variable E(ZREP_RUNDIR) of the task names, by default where the script has it, and is waited for as
+        many seconds as E(Z_LOCK_RETRY) says, by default 10.
+    type: str
+    choices:
+      auto:
+        - If the script is on this host. That is so if a program C(zrep), other than the command of this collection,
+          is on the PATH, in one of the usual folders or at the absolute path in the environment variable E(ZREP_PATH)
+          of the task, or if the script's global lock exists.
+      always: In any case, for example for a script under another name.
+      never: In no case.
+      "true": The same as V(always).
+      "false": The same as V(never).
+    default: auto
 """
 
     ATTRIBUTES = r"""

@@ -100,6 +100,11 @@ EXAMPLES = r"""
     skip_busy: 600
     only_if_changed: true
 
+- name: On a host where the script is still at work, under a name by which it is not noticed
+  zfsops.zrep.zrep_sync:
+    filesystem: all
+    script_locks: always
+
 - name: Roll the replica back to an earlier snapshot
   zfsops.zrep.zrep_sync:
     filesystem: pool1/prodfs@zrep_000000

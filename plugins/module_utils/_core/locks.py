@@ -10,6 +10,7 @@ properties with a process number; it is always respected while that process live
 
 from __future__ import annotations
 
+import calendar
 import fcntl
 import json
 import os
@@ -18,6 +19,7 @@ import typing as t
 
 from .errors import Busy
 from .model import Side
+from .shell import Shell
 
 
 class Lock:
@@ -66,28 +68,47 @@ class Lock:
 def check_script_lock(side: Side) -> None:
     """Raise Busy while a process of the script holds its lock on this side, which must be on this host."""
     pid = side.lock_pid
-    if pid is not None and pid != os.getpid() and _lives_since(pid, side.lock_time):
-        raise held_by_script(side, pid)
+    if pid is not None and holds_lock(pid, side.lock_time):
+        raise held_by_script(side.tag, side.host, side.filesystem, pid)
 
 
-def held_by_script(side: Side, pid: int) -> Busy:
+def check_script_lock_there(side: Side | None, shell: Shell) -> None:
+    """The same for a side on another host, which is only asked where the property is set."""
+    pid = side.lock_pid if side else None
+    if side is not None and pid is not None and _lives_there(pid, side.lock_time, shell):
+        raise held_by_script(side.tag, side.host, side.filesystem, pid)
+
+
+def holds_lock(pid: int, since: str | None) -> bool:
+    """Whether another process than this one holds a lock of the script on this host.
+
+    :param since: the property lock-time.
+    """
+    return pid != os.getpid() and lives(pid, _moment(since, time.mktime))
+
+
+def held_by_script(tag: str, host: str, filesystem: str, pid: int) -> Busy:
     """The error that a process of the script works on a side."""
     return Busy(
-        f"process {pid} holds the lock property {side.tag}:lock-pid",
-        host=side.host,
-        dataset=side.filesystem,
+        f"process {pid} holds the lock property {tag}:lock-pid",
+        host=host,
+        dataset=filesystem,
         left="nothing was changed",
-        hint="try again when it is done",
+        hint=f"try again when it is done; if it is no zrep, take the lock off with: zfs inherit {tag}:lock-pid "
+        f"{filesystem}",
     )
 
 
 def lock_time(now: int) -> str:
     """A time as the script writes it: local time, without separators."""
-    return time.strftime("%Y%m%d%H%M%S", time.localtime(now))
+    return time.strftime(_LOCK_TIME, time.localtime(now))
 
 
-def _lives_since(pid: int, since: str | None) -> bool:
-    """Whether a process lives that is old enough to be the one that took a lock at that time."""
+def lives(pid: int, taken: float | None) -> bool:
+    """Whether a process of this host lives that is old enough to be the one that took a lock at that time.
+
+    :param taken: epoch seconds, None if that is not known.
+    """
     try:
         os.kill(pid, 0)
     except PermissionError:
@@ -96,12 +117,19 @@ def _lives_since(pid: int, since: str | None) -> bool:
         return False
     try:
         state, started = _process(pid)
-        taken = time.mktime(time.strptime(since or "", "%Y%m%d%H%M%S"))
-    except (ValueError, OSError, IndexError, OverflowError):
+    except (ValueError, OSError, IndexError):
         return True
     # A zombie does nothing any more. A number that was given out again, after a crash or a reboot, belongs to a younger
     # process than the one that took the lock.
-    return state != "Z" and started <= taken + 2
+    return state != "Z" and (taken is None or started <= taken + 2)
+
+
+def _moment(text: str | None, seconds: t.Callable[[time.struct_time], float]) -> float | None:
+    """A time as the script writes it as a number, None if it is nonsense."""
+    try:
+        return seconds(time.strptime(text or "", _LOCK_TIME))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _process(pid: int) -> tuple[str, float]:
@@ -111,3 +139,29 @@ def _process(pid: int) -> tuple[str, float]:
     with open("/proc/stat", encoding="utf-8") as file:
         boot = next(int(line.split()[1]) for line in file if line.startswith("btime "))
     return fields[0], boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+# Not every ps knows the age of a process; who is not allowed to signal it can still see it in the list.
+_ASK = "ps -o stat= -o etimes= -p {0} 2>/dev/null && exec date +{1}; kill -0 {0}"
+
+
+def _lives_there(pid: int, since: str | None, shell: Shell) -> bool:
+    """The same as ``lives`` on another host."""
+    done = shell.run(("sh", "-c", _ASK.format(pid, _LOCK_TIME)))
+    words = done.out.split()
+    if done.status or len(words) != 3 or not words[1].isdigit():
+        return done.status == 0
+    state, age, now = words
+    # Both are the local time of that host, so that its clock and its zone do not matter.
+    held = _difference(now, since)
+    return not state.startswith("Z") and (held is None or int(age) + _HOUR_OF_SUMMER >= held)
+
+
+def _difference(now: str, since: str | None) -> float | None:
+    later, earlier = _moment(now, calendar.timegm), _moment(since, calendar.timegm)
+    return None if later is None or earlier is None else later - earlier
+
+
+_HOUR_OF_SUMMER = 3600 + 2
+"""By how much the clock of a host may have been put forward since the lock was taken."""
+_LOCK_TIME = "%Y%m%d%H%M%S"

@@ -13,9 +13,11 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 from . import settings as settings_room
 from .errors import BadInput, ZrepError
 from .outcome import Outcome
-from .settings import Settings
+from .settings import ALWAYS, AUTO, NEVER, Settings
 
 ALL = "all"
+_WRITTEN_AS_BOOLEANS = {"true": ALWAYS, "false": NEVER}
+"""Words for what the option script_locks is; Ansible makes them of booleans, too, since they are choices."""
 
 
 def common_arguments() -> dict[str, t.Any]:
@@ -33,12 +35,13 @@ def sending_arguments() -> dict[str, t.Any]:
         "send_options": {"type": "list", "elements": "str", "default": []},
         "intermediates": {"type": "bool"},
         "rename_unsent": {"type": "bool", "default": True, "fallback": (env_fallback, ["ZREP_RENAME_UNSENT"])},
-        "script_locks": {"type": "bool", "default": False},
+        "script_locks": {"type": "str", "default": AUTO, "choices": [AUTO, ALWAYS, NEVER, *_WRITTEN_AS_BOOLEANS]},
     }
 
 
 def make_settings(params: t.Mapping[str, t.Any]) -> Settings:
     """Checked settings from a module's parameters; raises BadInput."""
+    found = params.get("script_locks", AUTO)
     return settings_room.make(
         tag=params["tag"],
         ssh=params["ssh"],
@@ -46,7 +49,7 @@ def make_settings(params: t.Mapping[str, t.Any]) -> Settings:
         send_options=params.get("send_options") or (),
         intermediates=params.get("intermediates"),
         rename_unsent=params.get("rename_unsent", True),
-        lock_properties=params.get("script_locks", False),
+        lock_properties=_WRITTEN_AS_BOOLEANS.get(found, found),
         parallel=params.get("parallel", 1),
     )
 

@@ -11,6 +11,7 @@ import typing as t
 from . import report
 from .errors import ZrepError
 from .execute import Work
+from .locks import check_script_lock_there
 from .model import Observed
 from .plan import Plan
 from .session import Session, by_peer
@@ -33,21 +34,29 @@ class Outcome:
     :param done: pairs that were worked on, or would be, with what happened.
     :param refused: pairs for which nothing was done, with the reason.
     :param notes: remarks for people.
+    :param idle: all were asked for and there is none.
     """
 
     now: int
     done: list[tuple[Observed, Work]] = dataclasses.field(default_factory=list)
     refused: list[Refused] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
+    idle: bool = False
 
     def note_no_master(self, settings: Settings) -> None:
         """Remark that all were asked for and there is none."""
+        self.idle = True
         self.notes.append(f"no filesystem on {settings.identity} is master of a pair with the tag {settings.tag!r}")
 
     @property
     def errors(self) -> list[Refused]:
         failed = [Refused(seen, work.error) for seen, work in self.done if work.error is not None]
         return self.refused + failed
+
+    def forget(self, failed: Refused) -> None:
+        """Take one of the errors out, with the pair that it concerns."""
+        self.refused = [found for found in self.refused if found is not failed]
+        self.done = [(seen, work) for seen, work in self.done if work.error is not failed.error]
 
     def result(self, dry: bool) -> dict[str, t.Any]:
         """The outcome as a module returns it."""
@@ -84,15 +93,24 @@ def plan_pairs(
     parents: bool = False,
     more: t.Sequence[str] = (),
 ) -> list[tuple[Observed, Plan]]:
-    """Ask each peer once and plan; what stands against a pair lands among the refused."""
+    """Ask each peer once and plan; what stands against a pair lands among the refused.
+
+    The script looks at the lock of the side that it runs on and at no other, so that a sync can get in between what
+    the other end does. Here both count.
+    """
     plans: list[tuple[Observed, Plan]] = []
+
+    def plan(seen: Observed) -> Plan:
+        check_script_lock_there(seen.side_there, session.peer(seen.peer_host))
+        return planner(seen)
+
     for group in by_peer(pairs):
         try:
             seen_there = session.look_there(group, parents, more)
         except ZrepError as error:
             outcome.refused += [Refused(seen, error) for seen in group]
             continue
-        plans += plan_each(seen_there, planner, outcome)
+        plans += plan_each(seen_there, plan, outcome)
     return plans
 
 

@@ -60,10 +60,10 @@ def sync(
             side = seen.side_here
             done = not wanted.get(seen.filesystem) and side is not None and is_fresh(side, goal)
             (fresh if done else stale).append(seen)
-        _excuse_busy(outcome, goal, skip_busy)
         plans = [(seen, plan_sync(seen, goal, settings)) for seen in fresh]
         plans += plan_pairs(session, stale, planner, outcome)
         outcome.done = _in_order(zip([seen for seen, dummy in plans], session.carry_out(plans)), pairs)
+        _excuse_busy(outcome, goal, skip_busy)
         outcome.notes += [f"{seen.filesystem}: {plan.skipped}" for seen, plan in plans if plan.skipped]
         return outcome
 
@@ -129,13 +129,13 @@ def _usable(pairs: t.Iterable[Observed], outcome: Outcome) -> t.Iterator[Observe
 
 def _excuse_busy(outcome: Outcome, goal: SyncGoal, skip_busy: int | None) -> None:
     """Turn busy filesystems whose last sync is young enough from errors into notes."""
-    for refused in list(outcome.refused):
+    for refused in outcome.errors:
         side = refused.seen.side_here
         last = side.last_sent if side else None
         if skip_busy is None or not isinstance(refused.error, Busy) or last is None:
             continue
         if goal.now - (last.sent or 0) <= skip_busy:
-            outcome.refused.remove(refused)
+            outcome.forget(refused)
             outcome.notes.append(
                 f"{refused.seen.filesystem}: skipped, {refused.error.message}; "
                 f"its last sync is {goal.now - (last.sent or 0)} seconds old"

@@ -6,20 +6,21 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 import typing as t
 
 from . import names, zfs
 from .errors import ZrepError
 from .execute import Executor, Work
-from .locks import Lock, lock_time
+from .locks import Lock
 from .model import Dataset, Features, Observed, Side
 from .observe import FeatureMemory, look
 from .plan import Plan
+from .scriptlocks import ScriptLocks
 from .settings import Settings
 from .shell import Shell, peer_shell
 from .state import PEER
+from .transfer import way_of
 
 
 class Session:
@@ -32,16 +33,19 @@ class Session:
         self.settings = settings
         self.dry = dry
         self.now = int(time.time())
+        self._way = way_of(settings)
         self.here = Shell(settings.identity)
         self.features = Features()
         self._memory = FeatureMemory(settings.rundir)
         self._peers: dict[str, Shell] = {}
         self._locks: dict[str, Lock] = {}
+        self._script = ScriptLocks(settings, self.here)
 
     def __enter__(self) -> Session:
         return self
 
     def __exit__(self, *dummy: object) -> None:
+        self._script.release()
         for lock in self._locks.values():
             lock.release()
         for peer in self._peers.values():
@@ -100,6 +104,14 @@ class Session:
         """Datasets of a host that are no pairs, by name, as far as they exist."""
         return look(shell, self.settings.tag, datasets, self._memory, more).datasets
 
+    def own_properties(self, dataset: str) -> list[str]:
+        """The properties that a dataset of this host has of its own, whoever set them."""
+        argv = zfs.own_properties(dataset)
+        done = self.here.run(argv)
+        if done.status:
+            raise zfs.failure(argv, done.status, done.err, self.here.host, dataset)
+        return done.out.split()
+
     def peer(self, host: str) -> Shell:
         """The shell on a peer; the connection is made when it is first used."""
         if host not in self._peers:
@@ -139,17 +151,49 @@ class Session:
             )
             for seen, plan in plans
         ]
+        sending = [work for work in works if any(step.action == "send" for step in work.plan.steps)]
+        if sending and self._way.warning:
+            sending[0].warnings.append(self._way.warning)
         if self.dry:
             return works
-        locked = [work.plan.filesystem for work in works if work.plan.steps and self.settings.lock_properties]
-        properties = {"lock-pid": str(os.getpid()), "lock-time": lock_time(self.now)}
-        own = {names.property_name(self.settings.tag, name): value for name, value in properties.items()}
+        executor = Executor(self.here, self.settings.parallel, self._way)
+        refused = self._keep_script_off([seen for seen, plan in plans if plan.steps])
+        for work in works:
+            if work.plan.filesystem in refused:
+                executor.fail(work, refused[work.plan.filesystem])
         try:
-            self._run(zfs.set_properties(own, locked, self.features))
-            Executor(self.here, self.settings.parallel).carry_out(works)
+            executor.carry_out(works)
         finally:
-            self._run(zfs.inherit(own, locked))
+            lost = self._script.lost()
+            for work in works:
+                if work.plan.filesystem in lost:
+                    work.warnings.append(_overtaken(work.plan.filesystem, lost[work.plan.filesystem]))
         return works
+
+    def keep_script_off(self, seen: Observed) -> None:
+        """Hold the script's lock, where it is around, on a filesystem that no plan is about; raises if it is taken."""
+        for error in self._keep_script_off([seen]).values():
+            raise error
+
+    def _keep_script_off(self, concerned: t.Sequence[Observed]) -> dict[str, ZrepError]:
+        """Take the script's locks where it is around; returns what may not be worked on, and why.
+
+        What was planned was seen before that, so it is looked at again: the lock is written only where something is to
+        be done and nothing stands against it, and still nobody has worked in between.
+        """
+        refused: dict[str, ZrepError] = {}
+        new = {seen.filesystem: seen for seen in concerned if not self._script.holds(seen.filesystem)}
+        if not new or not self._script.wanted:
+            return refused
+        refused.update(self._script.take(new, self.features))
+        taken = [name for name in new if name not in refused]
+        try:
+            now = self.look_here(taken) if taken else {}
+        except ZrepError as error:
+            return dict.fromkeys(taken, error)
+        found = {name: self._script.check_kept(new[name], now[name]) for name in taken}
+        refused.update((name, error) for name, error in found.items() if error is not None)
+        return refused
 
     def take_back(self, work: Work, error: ZrepError) -> None:
         """End a plan that went well for a reason that was found after it, and take back what it began."""
@@ -161,6 +205,13 @@ class Session:
             done = where.run(argv)
             if done.status:
                 raise zfs.failure(argv, done.status, done.err, where.host)
+
+
+def _overtaken(filesystem: str, pid: int) -> str:
+    return (
+        f"{filesystem}: process {pid} put its lock in place of ours while this ran, as the script can if it begins in "
+        "the same moment: both may have worked on it at once"
+    )
 
 
 def _distinct(words: t.Iterable[str]) -> list[str]:

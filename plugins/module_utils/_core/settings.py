@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import grp
 import os
 import shlex
 import stat
@@ -20,6 +21,11 @@ DEFAULT_SAVECOUNT = 5
 SKIP_BUSY_FLOOR = 30
 """Seconds; the smallest limit below which the script refuses to be quiet about a busy filesystem."""
 PARALLEL_LIMIT = 32
+DEFAULT_LOCK_RETRY = 10
+
+AUTO = "auto"
+ALWAYS = "always"
+NEVER = "never"
 
 _SEND_LETTERS = "bcDehLw"
 _SEND_WORDS = ("--backup", "--compressed", "--dedup", "--embed", "--holds", "--large-block", "--raw")
@@ -35,9 +41,16 @@ class Settings:
     :param intermediates: whether incremental streams carry the snapshots between the base and the newest.
     :param rename_unsent: keep a snapshot that could not be sent under a suffixed name (``ZREP_RENAME_UNSENT``).
     :param skip_expire: never destroy a snapshot for its age (``ZREP_SKIP_EXPIRE``).
-    :param lock_properties: write the script's lock properties too.
+    :param lock_properties: write the script's lock properties too: ALWAYS, NEVER, or AUTO where the script is around.
     :param parallel: how many streams run at a time.
     :param rundir: a private directory for locks and sockets.
+    :param out_filter: shell text that streams pass on the sending host (``ZREP_OUTFILTER``).
+    :param in_filter: shell text that streams pass on the receiving host (``ZREP_INFILTER``).
+    :param bbcp: shell text of the bbcp program that moves streams instead of ssh (``BBCP``).
+    :param progress: tell people on a terminal how far a stream is.
+    :param script_rundir: where the script keeps its global lock (``ZREP_RUNDIR``).
+    :param lock_retry: how many seconds to wait for that lock (``Z_LOCK_RETRY``).
+    :param script_path: where the script is, if its users had to say so (``ZREP_PATH``).
     """
 
     tag: str = names.DEFAULT_TAG
@@ -47,9 +60,16 @@ class Settings:
     intermediates: bool = True
     rename_unsent: bool = True
     skip_expire: bool = False
-    lock_properties: bool = False
+    lock_properties: str = AUTO
     parallel: int = 1
     rundir: str = ""
+    out_filter: str = ""
+    in_filter: str = ""
+    bbcp: str = ""
+    progress: bool = False
+    script_rundir: str = ""
+    lock_retry: int = DEFAULT_LOCK_RETRY
+    script_path: str = ""
 
 
 def make(
@@ -59,21 +79,27 @@ def make(
     send_options: t.Sequence[str] = (),
     intermediates: bool | None = None,
     rename_unsent: bool = True,
-    lock_properties: bool = False,
+    lock_properties: str = AUTO,
     parallel: int = 1,
     environment: t.Mapping[str, str] | None = None,
+    out_filter: str = "",
+    in_filter: str = "",
+    bbcp: str = "",
+    progress: bool = False,
 ) -> Settings:
     """Check everything that was asked for; raises BadInput."""
     variables = os.environ if environment is None else environment
     names.check_tag(tag)
     if parallel < 1 or parallel > PARALLEL_LIMIT:
         raise BadInput(f"parallel {parallel} cannot be used: expected 1 to {PARALLEL_LIMIT} streams at a time")
+    if lock_properties not in (AUTO, ALWAYS, NEVER):
+        raise BadInput(f"the lock properties {lock_properties!r} cannot be used: expected {AUTO}, {ALWAYS} or {NEVER}")
     identity = names.check_host(src_host, "src_host") if src_host else host_name()
     return Settings(
         tag=tag,
         identity=identity,
-        ssh=_ssh_words(ssh),
-        send_options=_send_options(send_options),
+        ssh=tuple(words(check_command(ssh, "ssh"), "ssh")),
+        send_options=check_send_options(send_options),
         # As the script does, so that the snapshots of one tag stay out of the replicas of another.
         intermediates=tag == names.DEFAULT_TAG if intermediates is None else intermediates,
         rename_unsent=rename_unsent,
@@ -81,6 +107,13 @@ def make(
         lock_properties=lock_properties,
         parallel=parallel,
         rundir=private_directory(variables),
+        script_rundir=variables.get("ZREP_RUNDIR") or script_directory(),
+        lock_retry=_lock_retry(variables.get("Z_LOCK_RETRY") or str(DEFAULT_LOCK_RETRY)),
+        script_path=variables.get("ZREP_PATH", ""),
+        out_filter=check_filter(out_filter, "out_filter"),
+        in_filter=check_filter(in_filter, "in_filter"),
+        bbcp=check_command(bbcp, "bbcp") if bbcp else "",
+        progress=progress,
     )
 
 
@@ -91,18 +124,36 @@ def check_skip_busy(seconds: int | None) -> int | None:
     return seconds
 
 
-def _ssh_words(text: str) -> tuple[str, ...]:
+def words(text: str, what: str) -> list[str]:
+    """The words that a shell would make of a text; raises BadInput."""
+    if "\0" in text:
+        raise BadInput(f"{what} {text!r} holds a NUL character")
     try:
-        words = tuple(shlex.split(text))
+        return shlex.split(text)
     except ValueError as error:
-        raise BadInput(f"ssh {text!r} cannot be read as a command: {error}") from None
-    if not words:
-        raise BadInput("ssh is empty")
-    return words
+        raise BadInput(f"{what} {text!r} cannot be read as a command: {error}") from None
 
 
-def _send_options(words: t.Sequence[str]) -> tuple[str, ...]:
-    for word in words:
+def check_command(text: str, what: str) -> str:
+    """Return a text that names a program, maybe with options; raises BadInput."""
+    if not any(words(text, what)[:1]):
+        raise BadInput(f"{what} is empty")
+    return text
+
+
+def check_filter(text: str, what: str) -> str:
+    """Return shell text for the middle of a pipe, without blanks around it, if it can be one; raises BadInput."""
+    text = text.strip()
+    if "\0" in text:
+        raise BadInput(f"{what} {text!r} holds a NUL character")
+    if text.startswith("|") or text.endswith("|"):
+        raise BadInput(f"{what} {text!r} begins or ends with a pipe, which comes by itself")
+    return text
+
+
+def check_send_options(options: t.Sequence[str]) -> tuple[str, ...]:
+    """Return options of ``zfs send`` that say how a stream is written; raises BadInput for others."""
+    for word in options:
         letters = word[1:] if word.startswith("-") and not word.startswith("--") else ""
         if word not in _SEND_WORDS and not (letters and set(letters) <= set(_SEND_LETTERS)):
             raise BadInput(
@@ -110,7 +161,27 @@ def _send_options(words: t.Sequence[str]) -> tuple[str, ...]:
                     word, " -".join(_SEND_LETTERS), " ".join(_SEND_WORDS)
                 )
             )
-    return tuple(words)
+    return tuple(options)
+
+
+def _lock_retry(text: str) -> int:
+    seconds = names.parse_number(text)
+    if seconds is None:
+        raise BadInput(f"Z_LOCK_RETRY {text[:80]!r} cannot be used: expected a whole number of seconds")
+    return seconds
+
+
+def script_directory() -> str:
+    """Where the script keeps its lock if nothing is said: it looks for the word root in what id(1) prints."""
+    groups = {os.getegid(), *os.getgroups()}
+    return "/var/run" if os.geteuid() == 0 or (0 in groups and _name_of_group_0() == "root") else "/tmp"
+
+
+def _name_of_group_0() -> str:
+    try:
+        return grp.getgrgid(0).gr_name
+    except KeyError:
+        return ""
 
 
 def private_directory(environment: t.Mapping[str, str]) -> str:

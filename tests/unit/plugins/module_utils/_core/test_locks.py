@@ -14,8 +14,9 @@ import pytest
 
 from ansible_collections.zfsops.zrep.plugins.module_utils._core import locks
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import Busy
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.shell import Completed, Shell
 
-from .builders import FS, HOST, master, replica, side
+from .builders import FS, HOST, PEER_HOST, master, replica, side
 
 needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="no proc(5) on this system")
 
@@ -220,3 +221,67 @@ def test_times_are_written_as_the_script_does(monkeypatch):
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+# The script's lock on another host: asked for through a shell, which is one of this host here
+
+
+class Answer(Shell):
+    """A shell that always gets the same answer."""
+
+    def __init__(self, *answer):
+        super().__init__(PEER_HOST)
+        self.answer = answer
+
+    def run(self, argv):
+        return Completed(*self.answer)
+
+
+def check_there(pid, since=None, shell=None):
+    locks.check_script_lock_there(locked_by(pid, since), shell or Shell(PEER_HOST))
+
+
+def stamp(ago=0):
+    return locks.lock_time(int(time.time()) - ago)
+
+
+# A clock that was put forward for the summer must not make a process look younger than its lock.
+@pytest.mark.parametrize("since", [None, "nonsense", stamp(), stamp(3000)])
+@pytest.mark.acceptance(66)
+def test_case_66_a_live_process_over_there(child, since):
+    with pytest.raises(Busy) as caught:
+        check_there(child.pid, since)
+    assert str(child.pid) in caught.value.message
+    assert "zfs inherit zrep:lock-pid" in caught.value.hint
+
+
+@pytest.mark.acceptance(67)
+def test_case_67_a_dead_process_over_there(ended):
+    check_there(ended)
+    check_there(ended, stamp())
+
+
+@pytest.mark.acceptance(67)
+def test_case_67_a_number_that_was_given_out_again_over_there(child):
+    check_there(child.pid, stamp(2 * 86400))
+
+
+@pytest.mark.acceptance(67)
+def test_case_67_a_process_over_there_that_nobody_waits_for():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    try:
+        check_there(process.pid, stamp())
+    finally:
+        process.wait()
+
+
+@pytest.mark.parametrize("answer", [(0, "", ""), (0, "S x 20260101000000", ""), (0, "S 5", "")])
+def test_over_there_a_ps_that_cannot_tell_the_age(answer):
+    with pytest.raises(Busy):
+        check_there(5, "20200101000000", Answer(*answer))
+
+
+def test_over_there_nobody_is_asked_where_nothing_is_set():
+    locks.check_script_lock_there(side(master()), None)
+    locks.check_script_lock_there(None, None)

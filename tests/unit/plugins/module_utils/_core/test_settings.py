@@ -32,6 +32,9 @@ def test_defaults(make, tmp_path):
     assert found.rename_unsent
     assert not found.skip_expire
     assert found.parallel == 1
+    assert found.lock_properties == settings.AUTO
+    assert found.lock_retry == 10
+    assert found.script_rundir == str(tmp_path)
     assert os.path.dirname(found.rundir) == str(tmp_path)
 
 
@@ -64,6 +67,9 @@ def test_case_10_this_host_may_go_by_another_name(make):
         {"parallel": 0},
         {"parallel": -1},
         {"parallel": settings.PARALLEL_LIMIT + 1},
+        {"lock_properties": ""},
+        {"lock_properties": "yes"},
+        {"lock_properties": True},
         {"ssh": ""},
         {"ssh": "  "},
         {"ssh": "ssh 'open"},
@@ -72,6 +78,50 @@ def test_case_10_this_host_may_go_by_another_name(make):
 def test_what_cannot_be_used(make, options):
     with pytest.raises(BadInput):
         make(**options)
+
+
+@pytest.mark.parametrize("mode", [settings.AUTO, settings.ALWAYS, settings.NEVER])
+def test_when_the_properties_of_the_script_are_written(make, mode):
+    assert make(lock_properties=mode).lock_properties == mode
+
+
+@pytest.mark.acceptance(69)
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("30", 30), ("", 10)])
+def test_case_69_how_long_the_global_lock_is_waited_for(make, text, seconds):
+    assert make({"Z_LOCK_RETRY": text}).lock_retry == seconds
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1.5", " 5", "5s"])
+def test_how_long_it_cannot_be_waited_for(make, text):
+    with pytest.raises(BadInput, match="Z_LOCK_RETRY"):
+        make({"Z_LOCK_RETRY": text})
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "more", "called", "expected"),
+    [
+        (0, 0, [], "root", "/var/run"),
+        (1000, 1000, [1000], "root", "/tmp"),
+        (1000, 0, [1000], "root", "/var/run"),
+        (1000, 1000, [1000, 0], "root", "/var/run"),
+        (1000, 1000, [1000, 0], "wheel", "/tmp"),
+    ],
+)
+def test_where_the_script_keeps_its_lock(monkeypatch, user, group, more, called, expected):
+    """It is at home where root is, and takes everybody for root whom id(1) shows with that word."""
+    private = stat.S_IFDIR | 0o700
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setattr(os, "getegid", lambda: group)
+    monkeypatch.setattr(os, "getgroups", lambda: more)
+    monkeypatch.setattr(settings.grp, "getgrgid", lambda number: settings.grp.struct_group((called, "x", number, [])))
+    monkeypatch.setattr(os, "makedirs", lambda *dummy, **more: None)
+    monkeypatch.setattr(os, "lstat", lambda path: os.stat_result((private, 0, 0, 1, user, group, 0, 0, 0, 0)))
+    assert settings.make(environment={}).script_rundir == expected
+
+
+def test_where_the_script_is(make):
+    assert make().script_path == ""
+    assert make({"ZREP_PATH": "/opt/zrep"}).script_path == "/opt/zrep"
 
 
 def test_ssh_is_words_and_no_shell(make):
