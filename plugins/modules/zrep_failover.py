@@ -74,7 +74,8 @@ notes:
     master it is a dead man's switch as well. If the move is killed or loses its link before the swap of the roles
     begins, that process makes the filesystem writable again. If it is killed during the swap itself, the old master
     may stay read-only until the next call.
-  - Versions of ZFS before OpenZFS need a remount, which leaves mounted children of the filesystem unmounted.
+  - Versions of ZFS before OpenZFS need a remount. It takes the filesystems below along for a moment; all that was
+    mounted is mounted again, also if the move fails.
   - A filesystem that programs have open for writing is not moved; they are named in the error.
 seealso:
   - module: zfsops.zrep.zrep_info

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.lab import MIB, Host
+from tests.system import command
 from tests.system.moves import (
     assert_in_place,
     assert_works,
@@ -200,6 +201,7 @@ def test_case_51_the_replica_is_away(pair: Pair) -> None:
 def test_case_52_the_script_is_not_needed_on_the_peer(pair: Pair) -> None:
     """(+) Given `zrep` missing on B, when failover runs on A, then A is not demoted. Ours needs nothing there but zfs,
     so it goes on and completes."""
+    command.remove(pair.b)
     assert pair.b.run("command -v zrep", check=False).returncode != 0
     assert_in_place(move(pair))
 

@@ -1,20 +1,24 @@
 # Copyright (c) 2026, the zfsops.zrep authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moves of the master where the surroundings are not as usual, and moves that are told to stop."""
+"""Moves of the master where the surroundings are not as usual, and moves that fail or are told to stop meanwhile."""
 
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 
 from tests.lab import Host
 from tests.lab.processes import wait_until
-from tests.system.pairs import Pair, held, local, ready_pair
+from tests.system.moves import assert_in_place, daily, done, make_master, mounted, move, start_move, writing
+from tests.system.pairs import FAIL, Pair, held, kill_module, local, ready_pair
 from tests.system.product import start_module, zrep_failover, zrep_pair, zrep_sync
 
 pytestmark = pytest.mark.system
+
+GUARD_SECONDS = 30  # After so long a guard that heard nothing from its move has done its work.
 
 
 @pytest.fixture
@@ -76,6 +80,122 @@ def test_both_sides_on_one_host(fresh, host1: Host) -> None:
         assert writable(host1, f"/{master}")
         assert not writable(host1, f"/{replica}")
         assert not zrep_sync(host1, filesystem=master).failed
+
+
+# -- filesystems below -----------------------------------------------------------------------------------------
+
+
+class Below:
+    """Filesystems of the master's host below that of a pair: three that are mounted and one that is not."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.host = pair.a
+        self.mounted = [f"{pair.fs}/{name}" for name in ("child", "child/of it", "with a space")]
+        self.apart = f"{pair.fs}/apart"
+        for name in (*self.mounted, self.apart):
+            self.host.zfs("create", name)
+        self.host.zfs("unmount", self.apart)
+
+    def as_before(self) -> bool:
+        return all(mounted(self.host, name) for name in self.mounted) and not mounted(self.host, self.apart)
+
+
+@pytest.fixture
+def below(pair: Pair) -> Below:
+    return Below(pair)
+
+
+@pytest.mark.parametrize("at", ["a", "b"])
+def test_what_is_mounted_below_stays_mounted(pair: Pair, below: Below, at: str) -> None:
+    assert below.as_before()
+    assert_in_place(move(pair, at))
+    assert below.as_before()
+
+
+@pytest.mark.parametrize("where", ["itself", "below"])
+def test_what_is_mounted_below_somebody_who_writes_stays_mounted(pair: Pair, below: Below, where: str) -> None:
+    log = f"/{pair.fs}/log" if where == "itself" else f"/{below.mounted[0]}/log"
+    with writing(pair.a, log) as writer:
+        refused = make_master(pair, "b", "a")
+        assert refused.code == "in_use"
+        assert refused["error"]["holders"] == [f"{writer.pid} (sh) {log}"]
+        assert "already mounted" not in refused["msg"]
+        assert below.as_before()
+        writer.write("goes on")
+    assert_in_place(pair)
+
+
+@pytest.mark.parametrize(
+    ("at", "command"),
+    daily(
+        [
+            ("a", {"verbs": ("unmount",)}),
+            ("b", {"verbs": ("mount",)}),
+            ("a", {"verbs": ("mount",), "n": 2}),
+            ("b", {"verbs": ("snapshot",)}),
+        ]
+    ),
+    ids=str,
+)
+def test_what_is_mounted_below_is_so_after_a_move_that_failed(
+    pair: Pair, below: Below, at: str, command: dict[str, Any]
+) -> None:
+    pair.a.intercept(FAIL, **command)
+    assert make_master(pair, "b", at).failed
+    pair.a.clear_faults()
+    wait_until(below.as_before, "what is below is mounted")
+    assert_in_place(pair)
+    done(make_master(pair, "b", at))
+    assert below.as_before()
+
+
+def test_what_an_unmount_that_failed_took_away_is_mounted_again(pair: Pair, below: Below) -> None:
+    """Who steps down alone has no guard, which would do that too."""
+    pair.b.stop_sshd()
+    pair.a.intercept('/run/lab/real/zfs "$@"; exit 1', verbs=("unmount",))
+    refused = make_master(pair, "b", "a", force=True, diverged="discard")
+    pair.a.clear_faults()
+    pair.b.start_sshd()
+    assert refused.failed
+    assert below.as_before()
+    assert_in_place(pair)
+
+
+@pytest.mark.parametrize(("at", "number"), daily([("a", 1), ("b", 2), ("b", 1), ("a", 3)]))
+def test_what_is_mounted_below_is_so_after_a_move_that_was_killed(
+    pair: Pair, below: Below, at: str, number: int
+) -> None:
+    """With all that it had begun, before anything was mounted again, or in the middle of that."""
+    with held(pair.a, verbs=("mount",), n=number, then="exit 1") as hold:
+        kill_module(start_move(pair, "b", at), hold)
+        wait_until(below.as_before, "what is below is mounted", GUARD_SECONDS)
+    assert_in_place(pair)
+
+
+def test_a_filesystem_that_is_in_use_by_nobody_knows_whom(pair: Pair) -> None:
+    """No process has a file open: what is mounted inside keeps it from being unmounted."""
+    inside = f"/{pair.fs}/inside"
+    pair.a.run(f"mkdir {inside} && mount -t tmpfs none {inside}")
+    refused = make_master(pair, "b", "a")
+    pair.a.run(f"umount {inside}")
+    assert refused.code == "in_use"
+    assert refused["error"]["holders"] == []
+    assert f"findmnt -R /{pair.fs}" in refused["error"]["hint"]
+    assert "stop them" not in refused["msg"]
+    assert_in_place(pair)
+
+
+def test_a_filesystem_that_cannot_be_frozen_for_another_reason(pair: Pair) -> None:
+    """Nobody is said to use it."""
+    pair.a.intercept("echo 'permission denied' >&2; exit 1", verbs=("unmount",))
+    refused = make_master(pair, "b", "a")
+    pair.a.clear_faults()
+    assert refused.code == "denied"
+    assert "holders" not in refused["error"]
+    assert_in_place(pair)
+
+
+# -- told to stop ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

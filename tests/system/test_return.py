@@ -8,12 +8,9 @@ Numbers are those of the behaviour reference's acceptance cases.
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from tests.lab import Host
-from tests.lab.processes import wait_until
 from tests.system import script
 from tests.system.moves import (
     assert_in_place,
@@ -288,12 +285,6 @@ def assert_nothing_lost(pair: Pair, lost: str) -> None:
     assert writable(pair.a, pair.fs)
 
 
-def next_second() -> None:
-    """What is preserved is in a snapshot with the second of the call in its name."""
-    now = int(time.time())
-    wait_until(lambda: int(time.time()) > now, "another second has begun")
-
-
 @pytest.mark.parametrize(
     ("verb", "at"),
     daily([(verb, at) for verb in ("snapshot", "receive", "rollback") for at in "ab"], 3),
@@ -305,7 +296,6 @@ def test_a_return_that_fails_loses_nothing(pair: Pair, verb: str, at: str) -> No
     pair.a.clear_faults()
     assert failed.failed
     assert_nothing_lost(pair, lost)
-    next_second()
     result = done(make_master(pair, "b", at, diverged="preserve"))
     assert stored(pair.a, result["preserved"]) == lost
     assert_works(turned(pair))
@@ -323,7 +313,6 @@ def test_a_snapshot_taken_meanwhile_is_not_lost(pair: Pair) -> None:
     assert "meanwhile" in refused["msg"]
     assert guids(pair.a, pair.fs)["meanwhile"] == guid
     assert writable(pair.a, pair.fs)
-    next_second()
     result = done(make_master(pair, "b", "a", diverged="preserve"))
     assert guids(pair.a, result["preserved"])["meanwhile"] == guid
 

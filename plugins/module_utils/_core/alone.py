@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .errors import Diverged, NoCommonSnapshot
+from .errors import Diverged, NoCommonSnapshot, NotFound
 from .model import Dataset, Observed, Side, Snapshot
 from .plan import Plan
 from .report import iso
@@ -26,7 +26,7 @@ def this_end(seen: Observed) -> End:
     """This side as one end of a move."""
     here = check_paired(seen)
     here.check_marks()
-    return End(here, HERE, seen.features_here, here.peer.host, HERE in seen.readonly_above)
+    return End(here, HERE, seen.features_here, seen.peer_host or here.peer.host, HERE in seen.readonly_above)
 
 
 def plan_takeover(seen: Observed, goal: MoveGoal) -> Plan:
@@ -91,9 +91,12 @@ def loss_text(side: Side, lost: t.Mapping[str, t.Any]) -> str:
 
 
 def step_down_base(end: End, goal: MoveGoal) -> Snapshot:
-    """The newest snapshot that the peer is known to have; raises if what came after it may not be given up."""
+    """The snapshot to go back to: the newest that the peer is known to have, unless an older one is wanted.
+
+    Raises if what came after it may not be given up.
+    """
     side = end.side
-    base = side.last_sent
+    base = _wanted(side, goal.base) if goal.base else side.last_sent
     if base is None:
         raise NoCommonSnapshot(
             "no snapshot is recorded as sent, so nothing is known to be at the peer",
@@ -111,6 +114,19 @@ def step_down_base(end: End, goal: MoveGoal) -> Snapshot:
             hint="diverged=preserve keeps it in a dataset of its own, diverged=discard throws it away",
         )
     return base
+
+
+def _wanted(side: Side, short: str) -> Snapshot:
+    found = side.by_short(short)
+    if found is None or found.sent is None:
+        raise NotFound(
+            f"has no snapshot {short}" if found is None else f"{short} is not recorded as sent",
+            host=side.host,
+            dataset=side.filesystem,
+            left=UNTOUCHED,
+            hint=f"zfs list -t snapshot {side.filesystem}",
+        )
+    return found
 
 
 def plan_preserve_alone(seen: Observed, goal: MoveGoal, copies: t.Mapping[str, Dataset]) -> tuple[Plan, str]:

@@ -18,13 +18,13 @@ READONLY = "readonly"
 
 @dataclasses.dataclass(frozen=True)
 class Remount(Step):
-    """Unmount and mount again: where zfs itself cannot, this takes open files away from their writers."""
+    """Unmount and mount again, children included: where zfs cannot, this takes open files away from their writers."""
 
     action = "remount"
     patience = 4
 
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
-        return zfs.remount(self.target)
+        return [zfs.remount(self.target)]
 
     def apply(self, state: State) -> State:
         return state

@@ -21,7 +21,9 @@ import typing as t
 from . import zfs
 from .errors import Busy, Unreachable
 from .model import Features, Side
-from .shell import Completed, Shell, is_link_failure, unreachable
+from .roles import UNTOUCHED
+from .shell import Completed, Shell
+from .ssh import is_link_failure, unreachable
 
 BEAT_SECONDS = 4
 SILENCE_SECONDS = 20
@@ -48,22 +50,26 @@ echo ready "$held" "$(uname -n)"
 limit="timeout {silence}"
 command -v timeout >/dev/null || limit=
 thaw=
-mount=:
+mounted=
+{mount_again}
 while word=$($limit dd bs=1 count=1 2>/dev/null); do
     case $word in
     .) ;;
     i) thaw=inherit; echo armed ;;
     o) thaw=off; echo armed ;;
-    m) mount={mount} ;;
+    m) mounted={itself} ;;
+    b) mounted=$({list_mounted}) || mounted={itself} ;;
     d) thaw=; echo disarmed ;;
     *) break ;;
     esac
 done
 exec >/dev/null 2>&1
 case $thaw in
-inherit) {inherit}; $mount ;;
-off) {off}; $mount ;;
+inherit) {inherit} ;;
+off) {off} ;;
+*) exit ;;
 esac
+printf '%s\\n' "$mounted" | mount_again
 """
 
 
@@ -88,7 +94,9 @@ class Guard:
             lock="true" if lock else "false",
             name=shlex.quote("lock-{}-{}".format(tag, filesystem.replace("/", "%"))),
             silence=SILENCE_SECONDS,
-            mount=shlex.quote(_line(zfs.mount(filesystem))),
+            mount_again=zfs.MOUNT_AGAIN,
+            itself=shlex.quote(f"yes\t{filesystem}"),
+            list_mounted=_line(zfs.list_mounted(filesystem)),
             inherit=_line(zfs.inherit(("readonly",), [filesystem])[0]),
             off=_line(zfs.set_properties({"readonly": "off"}, [filesystem], Features())[0]),
         )
@@ -107,7 +115,7 @@ class Guard:
         if words[:1] != ["ready"]:
             done = Completed(self._process.wait(), "", self._said())
             self.close()
-            if is_link_failure(done):
+            if is_link_failure(done.status, done.err):
                 raise unreachable(shell.host, done.err, ())
         self.held = words[1:2] == ["yes"]
         self.host_name = words[2] if len(words) > 2 else ""
@@ -121,17 +129,26 @@ class Guard:
     def __exit__(self, *dummy: object) -> None:
         self.close()
 
-    def arm(self, side: Side) -> None:
-        """From now on the filesystem is made as writable as it was seen if this process or the link dies."""
+    def arm(self, side: Side, features: Features) -> None:
+        """From now on the filesystem is made as writable as it was seen if this process or the link dies.
+
+        Where freezing takes a remount, the filesystems below it are mounted again as well.
+        """
+        if not self.host_name:
+            return
         if side.mounted:
-            self._tell("m")
-        self._ask("o" if side.dataset.local("readonly") == "off" else "i", "armed")
-        self.armed = bool(self.host_name)
+            self._tell("m" if features.modern else "b")
+        if not self._tell("o" if side.dataset.local("readonly") == "off" else "i") or not self._answers("armed"):
+            raise self._silent(UNTOUCHED)
+        self.armed = True
 
     def disarm(self) -> None:
-        """Not any more. Raises Unreachable if the guard is gone, which then has made the filesystem writable."""
-        self._ask("d", "disarmed")
-        self.armed = False
+        """Not any more. Raises Unreachable if that is not confirmed; unless it is still armed, nobody knows then."""
+        if not self.host_name:
+            return
+        self.armed = not self._tell("d")
+        if self.armed or not self._answers("disarmed"):
+            raise self._silent()
 
     def close(self) -> None:
         """Let go of the filesystem. If the guard is still armed, it makes it writable."""
@@ -151,14 +168,17 @@ class Guard:
             self._process.stdout.close()
         self._complaints.close()
 
-    def _ask(self, word: str, answer: str) -> None:
-        if self.host_name and (not self._tell(word) or self._answer().strip() != answer):
-            raise Unreachable(
-                "the guard that holds it during the move ended, so it is as writable as before",
-                host=self._shell.host,
-                dataset=self._filesystem,
-                hint="run it again",
-            )
+    def _silent(self, left: str = "") -> Unreachable:
+        return Unreachable(
+            "the guard that holds it during the move does not answer",
+            host=self._shell.host,
+            dataset=self._filesystem,
+            left=left,
+            hint="run it again",
+        )
+
+    def _answers(self, word: str) -> bool:
+        return self._answer().strip() == word
 
     def _answer(self) -> str:
         return self._process.stdout.readline().decode("utf-8", "replace") if self._process.stdout else ""

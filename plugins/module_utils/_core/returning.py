@@ -10,16 +10,17 @@ GUID is the side rolled back.
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from . import names
 from .errors import Diverged, Exists, InUse, NoCommonSnapshot, NotFound, PoolFull
 from .freezing import freeze
-from .model import Dataset, Observed, Side, Snapshot, newest_common, unsent_bytes
+from .model import PRESERVED_FROM, Dataset, Observed, Side, Snapshot, newest_common, unsent_bytes
 from .plan import Plan
 from .roles import UNTOUCHED, split_brain
 from .state import State
-from .steps import Rollback, Step, TakeSnapshot
+from .steps import Rollback, SetProperties, Step, TakeSnapshot
 from .streams import Copy
 from .swapping import DISCARD, REFUSE, End, Ends, MoveGoal, ends, keep_master, keep_replica, promote
 
@@ -104,26 +105,30 @@ def plan_preserve(seen: Observed, goal: MoveGoal, copies: t.Mapping[str, Dataset
 def plan_copy(end: End, base: Snapshot, goal: MoveGoal, copies: t.Mapping[str, Dataset]) -> tuple[list[Step], str]:
     """Freeze a side and copy what it has since a snapshot; returns the steps and the name of the copy."""
     side = end.side
-    name, existing = _choose(side, base, goal, copies)
+    name, existing = _choose(end, base, goal, copies)
     _check_room(end, base, name, copies)
     steps = freeze(side, end.at, end.features, "it is to follow its peer")
     own = [snapshot.name for snapshot in side.after(base)]
     if side.dataset.written != 0 or not own:
-        own.append(f"{side.filesystem}@{side.tag}_preserved_{goal.now}")
+        own.append(f"{side.filesystem}@{_free_short(side, goal.now)}")
         steps.append(TakeSnapshot(end.at, own[-1], "what it has of its own is preserved"))
     steps += _copies(end, base, own, name, existing)
     return steps, name
 
 
-def _choose(old: Side, base: Snapshot, goal: MoveGoal, copies: t.Mapping[str, Dataset]) -> tuple[str, Dataset | None]:
+def _free_short(side: Side, now: int) -> str:
+    """The name of a snapshot to take; a call that failed in this very second may have taken one."""
+    shorts = (f"{side.tag}_preserved_{time}" for time in itertools.count(now))
+    return next(short for short in shorts if side.by_short(short) is None)
+
+
+def _choose(end: End, base: Snapshot, goal: MoveGoal, copies: t.Mapping[str, Dataset]) -> tuple[str, Dataset | None]:
     """The name of the copy, and the copy itself where a run that died has begun it."""
-    own = {snapshot.guid for snapshot in old.after(base)}
+    old = end.side
     tried = candidates(old, base, goal)
     for name in tried:
         found = copies.get(name)
-        if found is None:
-            return name, None
-        if found.snapshots and own.issuperset(snapshot.guid for snapshot in found.snapshots):
+        if found is None or _has_begun(end, base, found):
             return name, found
     raise Exists(
         "the name for the preserved dataset is taken: {}".format(", ".join(tried)),
@@ -132,6 +137,15 @@ def _choose(old: Side, base: Snapshot, goal: MoveGoal, copies: t.Mapping[str, Da
         left=UNTOUCHED,
         hint="give another name as preserve_as",
     )
+
+
+def _has_begun(end: End, base: Snapshot, found: Dataset) -> bool:
+    """Whether a dataset is a copy that a run made which died, with nothing in it that is not to be copied."""
+    own = {snapshot.guid for snapshot in end.side.after(base)}
+    mark = found.local(end.name(PRESERVED_FROM))
+    # Where the mark comes with the first stream, what has none is somebody else's.
+    marked = mark == base.name or (mark is None and not end.features.modern)
+    return marked and bool(found.snapshots) and own.issuperset(snapshot.guid for snapshot in found.snapshots)
 
 
 def _check_room(end: End, base: Snapshot, name: str, copies: t.Mapping[str, Dataset]) -> None:
@@ -168,11 +182,14 @@ def _copies(end: End, base: Snapshot, own: t.Sequence[str], name: str, existing:
     """Copy a chain of snapshots, or what is missing of it: the first starts the copy, the rest follow."""
     why = "it is only given up here"
     done = 0
+    values = {"readonly": "on", end.name(PRESERVED_FROM): base.name}
     if existing is None:
-        values = {"readonly": "on", end.name("preserved-from"): base.name}
         yield Copy(end.at, own[0], why, base=base.name, copy=name, values=tuple(values.items()))
         done = 1
     else:
+        missing = tuple((key, value) for key, value in values.items() if existing.local(key) != value)
+        if missing:
+            yield SetProperties(end.at, name, "it says what it preserves", values=missing)
         newest = end.side.by_guid(existing.snapshots[-1].guid)
         done = own.index(newest.name) + 1 if newest else 0
     if not end.features.modern:

@@ -20,7 +20,7 @@ from .alone import (
     this_end,
 )
 from .asking import divergence, holders
-from .errors import BadInput, Diverged, InUse, SplitBrain, Unreachable, ZrepError
+from .errors import BadInput, Busy, Diverged, InUse, SplitBrain, Unreachable, ZrepError
 from .execute import Work
 from .freezing import is_freezing
 from .guard import SILENCE_SECONDS, Guard
@@ -62,34 +62,49 @@ def failover(
     diverged: str = REFUSE,
     preserve_as: str = "",
     peer_identity: str = "",
+    peer_host: str = "",
+    base: str = "",
+    alone: bool = False,
     dry: bool = False,
 ) -> Moved:
     """Give this host a role in a pair; raises what stands against it before anything is changed.
 
     :param force: do it without the peer: become master at once, or step down if it does not answer.
     :param peer_identity: the name under which the peer records itself, where that is not its host name.
+    :param peer_host: the name to reach the peer by, and to record it by, where that is not the recorded one.
+    :param base: step down at this snapshot, whatever the peer has.
+    :param alone: step down although the peer answers and is no master: for a move that is made one host at a time.
     """
     names.check_dataset(filesystem)
-    if peer_identity:
-        names.check_host(peer_identity, "peer_src_host")
+    for name, what in ((peer_identity, "peer_src_host"), (peer_host, "peer_host")):
+        if name:
+            names.check_host(name, what)
     with Session(settings, dry) as session, contextlib.ExitStack() as stack:
-        goal = MoveGoal(role, session.now, diverged, preserve_as)
+        goal = MoveGoal(role, session.now, diverged, preserve_as, base)
         check_goal(goal, force)
         session.lock(filesystem)
-        return _Move(session, stack, Sight(session, filesystem, peer_identity), goal, force).go()
+        sight = Sight(session, filesystem, peer_identity, peer_host)
+        return _Move(session, stack, sight, goal, force, alone).go()
 
 
 class _Move:
     """One move on its way."""
 
     def __init__(
-        self, session: Session, stack: contextlib.ExitStack, sight: Sight, goal: MoveGoal, force: bool
+        self,
+        session: Session,
+        stack: contextlib.ExitStack,
+        sight: Sight,
+        goal: MoveGoal,
+        force: bool,
+        alone: bool = False,
     ) -> None:
         self._session = session
         self._stack = stack
         self._sight = sight
         self._goal = goal
         self._force = force
+        self._alone = alone
         self._works: list[Work] = []
         self._warnings: list[str] = []
         self._loss: dict[str, t.Any] | None = None
@@ -101,6 +116,8 @@ class _Move:
         check_script_lock(side)
         if self._force and self._goal.role == MASTER:
             self._take_over(side)
+        elif self._goal.base and side.is_master:
+            self._step_down()
         else:
             self._with_or_without_peer(side)
         return Moved(self._outcome(), self._loss, self._preserved)
@@ -149,8 +166,7 @@ class _Move:
             self._ask_above(side, HERE)
             self._act(plan_stay(self._sight.seen))
         elif self._force:
-            self._session.settle([seen.filesystem])
-            self._step_down(this_end(self._sight.here_again()))
+            self._step_down()
         else:
             error.left = error.left or UNTOUCHED
             error.hint = "; or ".join([error.hint, *self._ways_out(side)])
@@ -170,7 +186,9 @@ class _Move:
         else:
             yield "force=true steps down without it"
 
-    def _step_down(self, end: End) -> None:
+    def _step_down(self) -> None:
+        self._session.settle([self._sight.seen.filesystem])
+        end = this_end(self._sight.here_again())
         base = step_down_base(end, self._goal)
         self._give_up(end, base, plan_preserve_alone, plan_step_down, self._sight.here_again)
 
@@ -183,6 +201,9 @@ class _Move:
             found = ends(self._sight.settled(), self._goal)
         old = found.old
         if self._force and old.at == HERE and old.side.is_master and not found.new.side.is_master:
+            if self._alone:
+                self._step_down()
+                return
             raise BadInput(
                 f"{found.new.side.host} answers and is the replica: stepping down alone would leave nobody master",
                 host=old.side.host,
@@ -200,7 +221,7 @@ class _Move:
         plan = plan_catch_up(self._sight.seen, self._goal, self._session.settings)
         guard = self._guard_of(old)
         if guard is not None and old.side.is_master:
-            guard.arm(old.side)
+            guard.arm(old.side, old.features)
 
         def swap(begun: t.Sequence[Step], dummy: Dataset | None) -> Plan:
             found = plan_swap(self._sight.both_again(), self._goal, begun)
@@ -298,15 +319,8 @@ class _Move:
         if isinstance(error, Unreachable):
             return
         found = holders(self._sight.shell(frozen.at), frozen.side)
-        why = "processes have files open there: {}".format("; ".join(found)) if found else error.message
-        work.error = InUse(
-            f"cannot be made read-only: {why}",
-            host=frozen.side.host,
-            dataset=frozen.side.filesystem,
-            left=error.left,
-            hint="stop them, or what starts them, and run it again",
-        )
-        work.error.details["holders"] = found
+        if found or "busy" in error.message:
+            work.error = _in_use(frozen.side, found, error)
 
     def _outcome(self) -> Outcome:
         outcome = Outcome(self._goal.now)
@@ -317,10 +331,29 @@ class _Move:
         return outcome
 
 
+def _in_use(side: Side, holders_found: t.Sequence[str], error: ZrepError) -> InUse:
+    """The error that somebody keeps a side from being frozen, whether it is known who."""
+    if holders_found:
+        why = "processes have files open there: {}".format("; ".join(holders_found))
+        hint = "stop them, or what starts them, and run it again"
+    else:
+        place = side.dataset.value("mountpoint") or ""
+        why = error.message
+        hint = (
+            "no process was seen that has files open there; find out who uses it, be it a container, a mount inside or "
+            f"an export (as root on {side.host}: fuser -vm {place}, findmnt -R {place}), end that, and run it again"
+        )
+    found = InUse(
+        f"cannot be made read-only: {why}", host=side.host, dataset=side.filesystem, left=error.left, hint=hint
+    )
+    found.details["holders"] = list(holders_found)
+    return found
+
+
 def _tell_how_it_stands(work: Work, old: End, guard: Guard | None) -> None:
     """Complete the error of a move that failed by what it means for production."""
     error = t.cast(ZrepError, work.error)
-    if any(step.decisive for step in work.done):
+    if isinstance(error, Busy) or any(step.decisive for step in work.done):
         return
     place = f"{old.side.host}:{old.side.filesystem}"
     if any(step.lasting and step.target == old.side.filesystem for step in work.done):

@@ -9,8 +9,8 @@ import dataclasses
 import typing as t
 
 from . import names, zfs
-from .locks import held_by_script
-from .model import Dataset, Observed, Side
+from .locks import check_script_lock_there
+from .model import PRESERVED_FROM, Dataset, Observed, Side
 from .plan import Plan
 from .session import Session, with_recorded_peer
 from .shell import Shell
@@ -24,9 +24,10 @@ class Sight:
     """What was seen of a pair last. A dry session sees what its plans predict.
 
     :param peer_identity: the name under which the peer records itself, where that is not its host name.
+    :param peer_host: the name to reach the peer by, where that is not the recorded one.
     """
 
-    def __init__(self, session: Session, filesystem: str, peer_identity: str) -> None:
+    def __init__(self, session: Session, filesystem: str, peer_identity: str, peer_host: str = "") -> None:
         self._session = session
         self._filesystem = filesystem
         self._peer_identity = peer_identity
@@ -34,7 +35,8 @@ class Sight:
         self._above: frozenset[str] = frozenset()
         self.host_name = ""
         """What the peer calls itself, as far as somebody has found out."""
-        self.seen = with_recorded_peer(self._look_here())
+        seen = with_recorded_peer(self._look_here())
+        self.seen = dataclasses.replace(seen, peer_host=peer_host) if peer_host else seen
 
     @property
     def peer(self) -> Shell:
@@ -91,7 +93,8 @@ class Sight:
 
     def datasets(self, side: str, wanted: t.Iterable[str]) -> dict[str, Dataset]:
         """Other datasets on the host of one side, as far as they exist."""
-        return self._session.look_at(self.shell(side), [name for name in wanted if name])
+        more = (names.property_name(self.seen.tag, PRESERVED_FROM),)
+        return self._session.look_at(self.shell(side), [name for name in wanted if name], more)
 
     def copy(self, side: str, name: str | None) -> Dataset | None:
         """The dataset that a plan copied one side to."""
@@ -104,11 +107,7 @@ class Sight:
 
     def check_script_lock_there(self) -> None:
         """Raise Busy while a process of the script on the peer holds its lock."""
-        there = self.seen.side_there
-        pid = there.lock_pid if there else None
-        if there is None or pid is None or self.peer.run(("sh", "-c", f"kill -0 {pid}")).status:
-            return
-        raise held_by_script(there, pid)
+        check_script_lock_there(self.seen.side_there, self.peer)
 
     def _look_here(self) -> Observed:
         return self._session.look_here([self._filesystem], MORE)[self._filesystem]

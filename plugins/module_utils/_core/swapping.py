@@ -37,12 +37,14 @@ class MoveGoal:
     :param now: the time of the run in epoch seconds.
     :param diverged: what becomes of what the side that is to be replica has of its own: REFUSE, PRESERVE or DISCARD.
     :param preserve_as: the dataset that it is preserved in; empty for a name made from the filesystem's.
+    :param base: a side that steps down alone goes back to this snapshot; empty for the last one sent.
     """
 
     role: str
     now: int
     diverged: str = REFUSE
     preserve_as: str = ""
+    base: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,6 +248,8 @@ def check_goal(goal: MoveGoal, force: bool) -> None:
         names.check_dataset(goal.preserve_as, "preserve_as")
         if goal.diverged != PRESERVE:
             raise BadInput(f"preserve_as is given, but diverged is {goal.diverged}", hint="say diverged=preserve")
+    if goal.base:
+        names.check_snapshot(goal.base)
     if force and goal.role == MASTER and goal.diverged != REFUSE:
         raise BadInput(
             f"diverged={goal.diverged} does not fit role=master force=true, which does not contact the peer",

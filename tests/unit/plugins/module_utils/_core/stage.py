@@ -15,12 +15,12 @@ import functools
 import itertools
 from unittest import mock
 
-from ansible_collections.zfsops.zrep.plugins.module_utils._core import names, run_failover, steps, streams
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import names, run_failover, run_refresh, steps, streams
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import Busy, Unreachable
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.execute import Work
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.freezing import Remount
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.model import Observed, Property, Side
-from ansible_collections.zfsops.zrep.plugins.module_utils._core.settings import Settings
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.settings import NEVER, Settings
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.shell import Completed, Shell
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.state import HERE, State, with_properties
 
@@ -93,6 +93,8 @@ class Stage:
         before = self.on[where]
         if isinstance(step, streams.Copy):
             self._copy(where, step)
+        if isinstance(step, steps.SetProperties) and step.target in self.others[where]:
+            self._set_other(where, step.target, dict(step.values))
         after = step.apply(State(self.on[host], self.on[there]))
         self.on[host], self.on[there] = (self._real(found) for found in (after.here, after.there))
         if isinstance(step, steps.Rollback):
@@ -116,6 +118,10 @@ class Stage:
         known = {name: value for name, value in values.items() if self.on[host].value(name) is not None}
         state = with_properties(State(self.on[host], None), HERE, self.on[host].name, known)
         self.on[host] = state.here
+
+    def _set_other(self, host, name, values):
+        state = with_properties(State(self.others[host][name], None), HERE, name, values)
+        self.others[host][name] = state.here
 
     def above(self, host):
         """What a filesystem has for readonly without a value of its own."""
@@ -141,6 +147,7 @@ class Stage:
             arrived = source.snapshots[first + 1 : last + 1]
         copy = self.others[host][step.copy]
         self.others[host][step.copy] = dataclasses.replace(copy, snapshots=copy.snapshots + arrived)
+        self._set_other(host, step.copy, dict(step.values))
 
     def thaw(self, host, value, mount):
         """What an armed guard does when it is left alone."""
@@ -153,12 +160,22 @@ class Stage:
 
     def call(self, host, role, end=None, **options):
         """Give a host a role; with ``end`` the process dies before that moment."""
+        with self._playing(run_failover, host, end) as settings:
+            return run_failover.failover(settings, self.on[host].name, role, **options)
+
+    def refresh(self, host, end=None, **options):
+        """Pull on a host."""
+        with self._playing(run_refresh, host, end) as settings:
+            return run_refresh.refresh(settings, self.on[host].name, **options)
+
+    @contextlib.contextmanager
+    def _playing(self, verb, host, end):
         self.caller, self.moments, self.end = host, 0, end
         self.now += 60
         with contextlib.ExitStack() as stack:
             for name, stand_in in (("Session", _Session), ("Guard", _Guard)):
-                stack.enter_context(mock.patch.object(run_failover, name, functools.partial(stand_in, self)))
-            return run_failover.failover(Settings(identity=host), self.on[host].name, role, **options)
+                stack.enter_context(mock.patch.object(verb, name, functools.partial(stand_in, self)))
+            yield Settings(identity=host, lock_properties=NEVER)
 
     def killed(self, host, role, end, **options):
         """The same, and whether the process was killed."""
@@ -180,6 +197,9 @@ def transactions(step, features):
         gone = [(pair,) for pair in step.values if pair[1] is None]
         together = ([old] if old else []) if features.modern else [(pair,) for pair in old]
         return [dataclasses.replace(step, values=values) for values in together + gone]
+    if isinstance(step, streams.Copy) and not features.modern:
+        told = [steps.SetProperties(step.side, step.copy, "", values=(pair,)) for pair in step.values]
+        return [dataclasses.replace(step, values=()), *told]
     if isinstance(step, steps.SetProperties) and not features.modern:
         return [dataclasses.replace(step, values=(pair,)) for pair in step.values]
     return [step]
@@ -296,7 +316,7 @@ class _Guard(contextlib.AbstractContextManager):
     def armed(self):
         return self._thaw is not None
 
-    def arm(self, side):
+    def arm(self, side, features):
         self._thaw = ("off" if side.dataset.local("readonly") == "off" else None, side.mounted)
 
     def disarm(self):

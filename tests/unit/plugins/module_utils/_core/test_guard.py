@@ -18,14 +18,14 @@ import time
 
 import pytest
 
-from ansible_collections.zfsops.zrep.plugins.module_utils._core import guard, shell
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import guard, shell, zfs
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import Busy, Unreachable
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.guard import Guard
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.locks import Lock
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.settings import private_directory
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.shell import Shell
 
-from .builders import HOST, master, side
+from .builders import HOST, MODERN, OLD, master, side
 
 FS = "nosuchpool/data"
 TOOLS = ("sh", "id", "mkdir", "uname", "dd", "timeout")
@@ -68,12 +68,19 @@ class Traced(Shell):
         assert self.QUIET in script
         return super().start((program, "-xc", script.replace(self.QUIET, "")), self.trace, keep)
 
-    def calls(self):
-        """The zfs commands that were called."""
+    def _traced(self):
         self.trace.seek(0)
-        lines = self.trace.read().decode().splitlines()
-        assert "+ uname -n" in [line.replace("++", "+") for line in lines]
-        return [line.lstrip("+ ") for line in lines if line.startswith("+ zfs")]
+        lines = [line.lstrip("+ ") for line in self.trace.read().decode().splitlines() if line.startswith("+")]
+        assert "uname -n" in lines
+        return [line for line in lines if line.startswith("zfs")]
+
+    def calls(self):
+        """The zfs commands that change something."""
+        return [line for line in self._traced() if not line.startswith(("zfs list", "zfs get"))]
+
+    def questions(self):
+        """Those that ask for many datasets."""
+        return [line for line in self._traced() if line.startswith("zfs list")]
 
 
 def hold(filesystem=FS, tag="zrep", **more):
@@ -170,7 +177,7 @@ def test_where_flock_is_missing_it_holds_nothing_and_guards_all_the_same(rundir,
     with hold() as found:
         assert not found.held
         assert found.host_name
-        found.arm(side(master()))
+        found.arm(side(master()), MODERN)
         assert found.armed
         found.disarm()
         take(rundir).release()
@@ -240,7 +247,7 @@ def test_a_guard_is_not_told_to_stop(rundir, number):
     """A terminal that is closed, or the ^C of a person, is meant for the move."""
     with hold() as found:
         os.kill(number_of(rundir), number)
-        found.arm(side(master()))
+        found.arm(side(master()), MODERN)
         found.disarm()
         with pytest.raises(Busy):
             take(rundir)
@@ -261,7 +268,7 @@ def test_signs_of_life_keep_it(rundir, monkeypatch):
     monkeypatch.setattr(guard, "BEAT_SECONDS", 0.1)
     with hold() as found:
         time.sleep(2.5)
-        found.arm(side(master()))
+        found.arm(side(master()), MODERN)
         found.disarm()
 
 
@@ -271,7 +278,7 @@ def test_signs_of_life_keep_it(rundir, monkeypatch):
 def test_arming_and_disarming_are_confirmed(rundir):
     with hold() as found:
         for _attempt in range(2):
-            found.arm(side(master()))
+            found.arm(side(master()), MODERN)
             assert found.armed
             found.disarm()
             assert not found.armed
@@ -281,11 +288,12 @@ def test_arming_and_disarming_are_confirmed(rundir):
 def test_a_guard_that_was_killed_cannot_be_armed_or_disarmed(rundir, word):
     with hold() as found:
         if word == "disarm":
-            found.arm(side(master()))
+            found.arm(side(master()), MODERN)
         kill(rundir)
         with pytest.raises(Unreachable) as caught:
-            found.disarm() if word == "disarm" else found.arm(side(master()))
+            found.disarm() if word == "disarm" else found.arm(side(master()), MODERN)
         assert (caught.value.host, caught.value.dataset) == (HOST, FS)
+        assert caught.value.left == ("nothing was changed" if word == "arm" else "")
 
 
 @pytest.mark.parametrize("disarmed", [False, True])
@@ -293,7 +301,7 @@ def test_a_guard_that_is_not_armed_never_calls_zfs(rundir, disarmed):
     where = Traced()
     found = Guard(where, "zrep", FS)
     if disarmed:
-        found.arm(side(master()))
+        found.arm(side(master()), MODERN)
         found.disarm()
     found.close()
     assert where.calls() == []
@@ -310,12 +318,22 @@ def test_a_guard_that_is_not_armed_never_calls_zfs(rundir, disarmed):
         ({"mounted": "yes", "readonly": "off"}, [f"zfs set readonly=off {FS}", f"zfs mount {FS}"]),
     ],
 )
-def test_an_armed_guard_would_give_it_back_as_it_was(rundir, properties, calls):
+@pytest.mark.parametrize("features", [MODERN, OLD], ids=["modern", "old"])
+def test_an_armed_guard_would_give_it_back_as_it_was(rundir, features, properties, calls):
     where = Traced()
     found = Guard(where, "zrep", FS)
-    found.arm(side(master(properties=properties)))
+    found.arm(side(master(properties=properties)), features)
     found.close()
     assert where.calls() == calls
+
+
+@pytest.mark.parametrize(("features", "mounted", "asks"), [(MODERN, "yes", 0), (OLD, "no", 0), (OLD, "yes", 1)])
+def test_what_is_mounted_below_is_only_asked_where_freezing_unmounts_it(rundir, features, mounted, asks):
+    where = Traced()
+    found = Guard(where, "zrep", FS)
+    found.arm(side(master(properties={"mounted": mounted})), features)
+    found.close()
+    assert where.questions() == asks * [" ".join(zfs.list_mounted(FS))]
 
 
 def test_an_armed_guard_that_hears_nothing_more_calls_zfs(rundir, monkeypatch):
@@ -323,7 +341,7 @@ def test_an_armed_guard_that_hears_nothing_more_calls_zfs(rundir, monkeypatch):
     monkeypatch.setattr(guard, "BEAT_SECONDS", 3600)
     where = Traced()
     found = Guard(where, "zrep", FS)
-    found.arm(side(master(properties={"mounted": "no"})))
+    found.arm(side(master(properties={"mounted": "no"})), MODERN)
     soon_free(rundir)
     assert where.calls() == [f"zfs inherit readonly {FS}"]
     found.close()
@@ -355,6 +373,31 @@ def test_where_only_some_commands_are_allowed_there_is_no_guard(script):
     with Guard(Answering(script), "zrep", FS) as found:
         assert not found.held
         assert found.host_name == ""
-        found.arm(side(master()))
+        found.arm(side(master()), MODERN)
         assert not found.armed
         found.disarm()
+
+
+# Where the link breaks while it is told to let go
+
+
+def test_a_guard_that_does_not_confirm_that_it_lets_go_promises_nothing():
+    """It may have heard that, and its answer was lost, or not."""
+    script = "echo ready no hosta; dd bs=1 count=1; echo armed; dd bs=1 count=1"
+    with Guard(Answering(script.replace("count=1", "count=1 >/dev/null 2>&1")), "zrep", FS) as found:
+        found.arm(side(master(properties={"mounted": "no"})), MODERN)
+        assert found.armed
+        with pytest.raises(Unreachable) as caught:
+            found.disarm()
+        assert "writable" not in str(caught.value)
+        assert not found.armed
+
+
+def test_a_guard_that_could_not_be_told_to_let_go_is_still_armed(rundir):
+    with hold() as found:
+        found.arm(side(master()), MODERN)
+        kill(rundir)
+        soon_free(rundir)
+        with pytest.raises(Unreachable):
+            found.disarm()
+        assert found.armed

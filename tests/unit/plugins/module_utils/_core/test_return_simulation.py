@@ -70,6 +70,12 @@ def follows(found, host=HOST, base=NEWEST):
     assert after.here.snapshots[-1].guid == after.there.snapshots[-1].guid
 
 
+def marked_as_preserved(copy):
+    """It says what it preserves, so it can be told from everything else."""
+    told = {name: copy.local(name) for name in ("readonly", "zrep:preserved-from")}
+    return told == {"readonly": "on", "zrep:preserved-from": f"{FS}@{own(1)}"}
+
+
 def everywhere(make, call, again, check, **options):
     """Kill a call before each moment, and check what another one makes of it."""
     whole = make()
@@ -128,6 +134,7 @@ def test_case_49_what_an_old_master_has_of_its_own_is_preserved(features, mine, 
         assert found.given_up == []
         assert before <= found.kept(HOST)
         assert set(found.others[HOST]) == {"pool1", KEPT}
+        assert marked_as_preserved(found.others[HOST][KEPT])
         kept = found.others[HOST][KEPT].snapshots
         assert [one.short.partition("_preserved_")[0] for one in kept[len(mine) :]] == (["zrep"] if written else [])
 

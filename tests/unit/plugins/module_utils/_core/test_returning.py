@@ -40,6 +40,8 @@ GOAL = MoveGoal("replica", NOW)
 PRESERVE = dataclasses.replace(GOAL, diverged="preserve")
 DISCARD = dataclasses.replace(GOAL, diverged="discard")
 KEPT = f"{FS}_preserved_{own(0)}"
+BASE, MARKED = f"{FS}@{own(0)}", "zrep:preserved-from"
+MARK = {"readonly": "on", MARKED: BASE}
 POOL = dataset("pool1")
 
 
@@ -181,21 +183,49 @@ def test_a_name_that_is_taken_is_passed_over():
     assert step_of(plan, Copy).copy == name
 
 
+def begun_copy(*words, told=MARK):
+    """A copy that a run began, and what it says of itself."""
+    return dataset(KEPT, *words, properties=dict({"mounted": "no"}, **told))
+
+
 def test_a_copy_that_a_run_began_is_known_by_its_guids():
     """Its name alone proves nothing, and another run's copy with more in it is not continued."""
-    begun = dataset(KEPT, f"renamed={own(1)}")
+    begun = begun_copy(f"renamed={own(1)}")
     plan, name = copies_of(split(own(1) + "+5", "daily+1"), **{"": begun})
     assert name == KEPT
     step = step_of(plan, Copy)
     assert (step.base, step.target, step.new) == (f"{FS}@{own(1)}", f"{FS}@daily", False)
-    more = dataset(KEPT, own(1), "theirs")
+    more = begun_copy(own(1), "theirs")
     assert copies_of(split(own(1) + "+5"), **{"": more})[1] == KEPT + "_2"
 
 
 def test_a_copy_that_is_complete_is_not_made_again():
-    plan, name = copies_of(split(own(1) + "+5"), **{"": dataset(KEPT, own(1))})
+    plan, name = copies_of(split(own(1) + "+5"), **{"": begun_copy(own(1))})
     assert name == KEPT
     assert places(HOST, plan.steps) == [(HOST, "set")]
+
+
+@pytest.mark.parametrize(
+    "told", [{}, dict(MARK, **{MARKED: f"{FS}@{own(1)}"}), dict(MARK, **{MARKED: (BASE, "inherited")})]
+)
+def test_a_copy_that_does_not_say_so_itself_is_somebody_elses(told):
+    """A modern zfs makes none without the mark."""
+    assert copies_of(split(own(1) + "+5"), **{"": begun_copy(own(1), told=told)})[1] == KEPT + "_2"
+
+
+@pytest.mark.parametrize("told", [{}, {"readonly": "on"}])
+def test_an_old_zfs_may_have_been_killed_before_it_could_mark_a_copy(told):
+    plan, name = copies_of(split(own(1) + "+5", features=OLD), **{"": begun_copy(own(1), told=told)})
+    assert name == KEPT
+    step = plan.steps[-1]
+    assert step.target == KEPT
+    assert dict(told, **dict(step.values)) == MARK
+
+
+def test_a_preserved_dataset_is_no_pair():
+    found = side(begun_copy(own(1)))
+    assert not found.registered
+    assert found.role == "none"
 
 
 def test_a_name_that_was_asked_for_is_used_or_refused():
@@ -263,9 +293,9 @@ def test_an_old_zfs_copies_snapshot_by_snapshot():
     words = (own(1) + "+5", own(2), "daily")
     rest = [(own(1), own(2), False), (own(2), "daily", False)]
     assert chain(*words, features=OLD) == [(own(0), own(1), True), *rest]
-    assert chain(*words, features=OLD, **{"": dataset(KEPT, own(1))}) == rest
-    assert chain(*words, features=OLD, **{"": dataset(KEPT, own(1), own(2))}) == rest[1:]
-    assert chain(*words, features=OLD, **{"": dataset(KEPT, own(1), own(2), "daily")}) == []
+    assert chain(*words, features=OLD, **{"": begun_copy(own(1))}) == rest
+    assert chain(*words, features=OLD, **{"": begun_copy(own(1), own(2))}) == rest[1:]
+    assert chain(*words, features=OLD, **{"": begun_copy(own(1), own(2), "daily")}) == []
 
 
 def test_what_is_not_in_a_snapshot_yet_gets_one():
@@ -274,9 +304,18 @@ def test_what_is_not_in_a_snapshot_yet_gets_one():
     assert chain(own(1) + "+5", written=7) == [(own(0), own(1), True), (own(1), last, False)]
 
 
+def test_a_call_within_the_second_of_one_that_failed_takes_a_free_name():
+    """What that one took is copied as well; it is newer content only if it was written to since."""
+    taken = [f"zrep_preserved_{NOW}+5", f"zrep_preserved_{NOW + 1}+5"]
+    known = [word.partition("+")[0] for word in taken]
+    found = chain(*taken, written=7, features=OLD)
+    assert [target for base, target, new in found] == [*known, f"zrep_preserved_{NOW + 2}"]
+    assert [target for base, target, new in chain(*taken, features=OLD)] == known
+
+
 def test_the_side_is_frozen_before_anything_is_copied():
     plan, dummy = copies_of(split(own(1) + "+5", written=7))
     assert places(HOST, plan.steps) == [(HOST, "set"), (HOST, "snapshot"), (HOST, "preserve"), (HOST, "preserve")]
     first = plan.steps[2]
-    assert dict(first.values) == {"readonly": "on", "zrep:preserved-from": f"{FS}@{own(0)}"}
+    assert dict(first.values) == MARK
     assert isinstance(plan.steps[1], TakeSnapshot)

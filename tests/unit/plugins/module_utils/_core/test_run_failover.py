@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.zfsops.zrep.plugins.module_utils._core import errors
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.model import LOCAL, Property
 
+from . import stage as stage_of_moves
 from .builders import (
     FS,
     HOST,
@@ -181,6 +182,24 @@ def test_what_was_written_after_the_last_sync_stops_the_swap():
     assert "9 bytes" in work.error.message
     assert stage.masters() == [HOST]
     assert not stage.side(HOST).readonly
+
+
+@pytest.mark.parametrize(
+    ("armed", "promise"),
+    [(True, "makes hosta:pool1/data, still the master, writable"), (False, "may still be read-only")],
+)
+def test_what_the_guard_will_do_is_only_promised_where_it_was_not_told_to_let_go(monkeypatch, armed, promise):
+    """The link broke while it was told, so nothing could be taken back either."""
+
+    def silent(guard):
+        guard._thaw = guard._thaw if armed else None
+        raise errors.Unreachable("the guard does not answer", host=HOST)
+
+    monkeypatch.setattr(stage_of_moves._Guard, "disarm", silent)
+    monkeypatch.setattr(stage_of_moves._Session, "take_back", lambda self, work, error: setattr(work, "error", error))
+    work = pair().call(*TAKEN).outcome.done[0][1]
+    assert isinstance(work.error, errors.Unreachable)
+    assert promise in work.error.left
 
 
 # Without the peer, and after it
