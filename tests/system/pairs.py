@@ -55,6 +55,12 @@ def local(host: Host, target: str, name: str) -> str | None:
     return value or None
 
 
+def own_properties(host: Host, target: str, tag: str = "zrep") -> list[str]:
+    """The names of the properties of a tag that a dataset or snapshot has of its own."""
+    names = host.zfs("get", "-H", "-s", "local,received", "-o", "property", "all", target).split()
+    return sorted(name for name in names if name.startswith(f"{tag}:"))
+
+
 def value(host: Host, target: str, name: str) -> str:
     """The value of a property whatever its source; "-" if there is none."""
     return host.zfs("get", "-Hp", "-o", "value", name, target).rstrip("\n")

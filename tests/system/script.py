@@ -74,6 +74,41 @@ def failover(pair: Pair, dies_after: str = "") -> Pair:
     return Pair(pair.b, pair.dest, pair.a, pair.fs, pair.tag)
 
 
+def refresh(pair: Pair, words: str | None = None, out_filter: str = "", in_filter: str = "") -> str:
+    """Pull, started on the replica; the short name of the snapshot that arrived.
+
+    The master's zrep takes the snapshot, streams it and records that it arrived. That is the one that is tested, since
+    the script is not at hand.
+
+    :param words: what is said to it before the verb, if that is more than the tag.
+    :param out_filter: what the replica has the stream pass on the master, and undoes with the other one.
+    """
+    b, tag = pair.b, pair.tag
+    if _local(b, pair.dest, f"{tag}:master") == "yes":
+        raise ScriptFailed("master")
+    host, source = _any(b, pair.dest, f"{tag}:src-host"), _any(b, pair.dest, f"{tag}:src-fs")
+    if words is None:
+        words = f"-t {tag}" if tag != "zrep" else ""
+    zrep = f"zrep {words}".strip()
+    # As a shell takes it: without the line break at its end.
+    name = b.run(f"printf %s \"$(ssh {host} '{zrep} snaponly {source}')\"").stdout
+    if f"@{tag}_" not in name:
+        raise ScriptFailed(f"no snapshot: {name!r}")
+    short = name.partition("@")[2]
+    now = int(time.time())
+    behind = f"| {out_filter}" if out_filter else ""
+    before = f"{in_filter} |" if in_filter else ""
+    try:
+        b.run(f"ssh {host} '{zrep} _refreshpull {name} {behind}' | {before} zfs receive {pair.dest}")
+    except CommandFailed as error:
+        raise ScriptFailed(str(error)) from None
+    b.run(f"zfs set {tag}:sent={now} {pair.dest}@{short}", check=False)
+    b.run(["ssh", host, f"{zrep} _refreshcomplete {name} {tag}:sent={now}"], check=False)
+    _expire(b, pair.dest, tag)
+    b.run(["ssh", host, f"{zrep} expire -L {source}"], check=False)
+    return short
+
+
 MOVE = (
     "readonly",
     "snapshot",
@@ -198,9 +233,14 @@ def expire(pair: Pair) -> None:
     before = names[: names.index(last)]
     for short in before[: max(0, len(before) - (count - 1))]:
         pair.a.zfs("destroy", "-r", f"{pair.fs}@{short}")
-    count = int(_any(pair.b, pair.dest, f"{pair.tag}:savecount"))
-    for short in _snapshots(pair.b, pair.dest, pair.tag)[:-count]:
-        pair.b.zfs("destroy", "-r", f"{pair.dest}@{short}")
+    _expire(pair.b, pair.dest, pair.tag)
+
+
+def _expire(host, dataset: str, tag: str) -> None:
+    """Destroy what the savecount of a replica does not cover."""
+    count = int(_any(host, dataset, f"{tag}:savecount"))
+    for short in _snapshots(host, dataset, tag)[:-count]:
+        host.zfs("destroy", "-r", f"{dataset}@{short}")
 
 
 def _snapshots(host, dataset: str, tag: str) -> list[str]:

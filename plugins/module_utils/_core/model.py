@@ -18,6 +18,7 @@ from .errors import BadInput, BadProperty
 
 LOCAL = "local"
 RECEIVED = "received"
+INHERITED = "inherited"
 
 CONFIGURATION = ("src-fs", "src-host", "dest-fs", "dest-host", "savecount")
 """The properties that register a pair, in the order in which the script writes them."""
@@ -33,6 +34,8 @@ USER_PROPERTIES = (
     "sent",
     "drill",
 )
+PRESERVED_FROM = "preserved-from"
+"""On a dataset that preserves what a side had of its own, and on no pair: the snapshot since which it had it."""
 
 
 class Property(t.NamedTuple):

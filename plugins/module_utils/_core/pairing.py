@@ -10,23 +10,22 @@ import typing as t
 
 from . import names
 from .creating import NEWEST, PairGoal, adopt, create, register_there, registered_properties, same_value
-from .errors import BadInput, BadProperty, PairedElsewhere
-from .model import Endpoint, Observed, Side, newest_common
+from .errors import BadProperty, PairedElsewhere
+from .model import INHERITED, Endpoint, Observed, Side, newest_common
 from .plan import Plan
-from .roles import check_exists, check_master, check_replica, no_master
+from .roles import check_exists, check_master, check_not_itself, check_replica, no_master
 from .settings import Settings
 from .state import HERE, PEER, State
 from .steps import Destroy, Inherit, SetProperties, Step, Unmark
 from .syncing import complete_record, find_base
 
-__all__ = ["NEWEST", "PairGoal", "plan_absent", "plan_present"]
+__all__ = ["NEWEST", "PairGoal", "belongs_above", "plan_absent", "plan_present"]
 
 
 def plan_present(seen: Observed, goal: PairGoal, settings: Settings) -> Plan:
     """The steps that make the pair as wanted; raises what stands against it."""
     here = check_exists(seen)
-    if goal.peer.filesystem == here.filesystem and names.short_host(goal.peer.host) in ("localhost", here.identity):
-        raise BadInput("a filesystem cannot be its own replica", host=here.host, dataset=here.filesystem)
+    check_not_itself(here, goal.peer)
     state = State(seen.here, seen.there)
     if not here.registered or _is_unborn(here, seen):
         make = adopt if goal.adopt else create
@@ -137,10 +136,17 @@ def _set_where_different(side: Side, which: str, wanted: t.Mapping[str, str]) ->
 # Unmaking
 
 
-def plan_absent(seen: Observed, force: bool) -> Plan:
+def belongs_above(side: Side) -> bool:
+    """Whether a dataset is part of the pair of one above it and has no record of its own, not even half of one."""
+    record = [names.property_name(side.tag, name) for name in ("dest-fs", "dest-host", "src-fs", "src-host", "master")]
+    return side.dataset.source(record[0]) == INHERITED and not set(record).intersection(registered_properties(side))
+
+
+def plan_absent(seen: Observed, force: bool, more: t.Sequence[str] = ()) -> Plan:
     """The steps that take a pair apart and leave the data.
 
     :param force: destroy the pair's snapshots too.
+    :param more: further properties of the tag that this side has of its own, whoever set them.
     """
     steps: list[Step] = []
     there = seen.side_there
@@ -148,7 +154,7 @@ def plan_absent(seen: Observed, force: bool) -> Plan:
     if there is not None and there.registered and _belongs(there, seen):
         steps += _unmake(there, PEER, force)
     if seen.side_here is not None:
-        steps += _unmake(seen.side_here, HERE, force)
+        steps += _unmake(seen.side_here, HERE, force, more)
     return Plan(seen.filesystem, State(seen.here, seen.there, unknown=not seen.asked), tuple(steps))
 
 
@@ -157,7 +163,7 @@ def _belongs(there: Side, seen: Observed) -> bool:
     return seen.filesystem in (there.source.filesystem, there.destination.filesystem)
 
 
-def _unmake(side: Side, which: str, force: bool) -> t.Iterator[Step]:
+def _unmake(side: Side, which: str, force: bool, more: t.Sequence[str] = ()) -> t.Iterator[Step]:
     why = "the pair is removed"
     own = side.own_snapshots
     if force and own:
@@ -172,5 +178,8 @@ def _unmake(side: Side, which: str, force: bool) -> t.Iterator[Step]:
     shorts = tuple(found.short for found in marked if found not in gone)
     if shorts:
         yield Unmark(which, side.filesystem, why, tag=side.tag, shorts=shorts)
-    if registered_properties(side):
-        yield Inherit(which, side.filesystem, why, properties=registered_properties(side))
+    known = registered_properties(side)
+    # What names the other side goes last.
+    properties = tuple(name for name in more if name not in known) + known
+    if properties:
+        yield Inherit(which, side.filesystem, why, properties=properties)

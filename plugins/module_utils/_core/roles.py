@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from . import names
-from .errors import NotFound, NotPaired, PairedElsewhere, SplitBrain, WrongRole
-from .model import Observed, Side
+from .errors import BadInput, NotFound, NotPaired, PairedElsewhere, SplitBrain, WrongRole
+from .model import Endpoint, Observed, Side
 
 UNTOUCHED = "nothing was changed"
 
@@ -18,6 +18,14 @@ def check_exists(seen: Observed) -> Side:
     if here is None:
         raise NotFound("no such filesystem or volume", host=seen.identity, dataset=seen.filesystem, left=UNTOUCHED)
     return here
+
+
+def check_not_itself(here: Side, peer: Endpoint) -> None:
+    """Refuse a peer that is this very filesystem."""
+    if peer.filesystem == here.filesystem and names.short_host(peer.host) in ("localhost", here.identity):
+        raise BadInput(
+            "a filesystem cannot be its own replica", host=here.host, dataset=here.filesystem, left=UNTOUCHED
+        )
 
 
 def check_paired(seen: Observed) -> Side:

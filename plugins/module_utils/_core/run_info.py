@@ -21,9 +21,18 @@ MORE = ("mountpoint",)
 
 
 def info(
-    settings: Settings, filesystems: t.Sequence[str], everything: bool, check_peer: bool, max_lag: int | None
+    settings: Settings,
+    filesystems: t.Sequence[str],
+    everything: bool,
+    check_peer: bool,
+    max_lag: int | None,
+    compare: bool = True,
 ) -> dict[str, t.Any]:
-    """The pairs of this host as they stand, with everything that is wrong with them. Changes nothing, takes no lock."""
+    """The pairs of this host as they stand, with everything that is wrong with them. Changes nothing, takes no lock.
+
+    :param max_lag: seconds since the last sync that are tolerated.
+    :param compare: find out what the sides of a pair that went apart have of their own, which takes a while.
+    """
     for name in filesystems:
         names.check_dataset(name)
     with Session(settings, dry=True) as session:
@@ -38,7 +47,7 @@ def info(
             if check_peer:
                 answers.update(_ask(session, group))
         facts = [
-            _facts(seen, error, _divergence(session, seen), session.now, max_lag, check_peer)
+            _facts(seen, error, _divergence(session, seen) if compare else None, session.now, max_lag, check_peer)
             for seen, error in answers.values()
         ]
         return {"pairs": facts, "problems": sum(len(found["problems"]) for found in facts)}

@@ -9,13 +9,13 @@ import dataclasses
 import typing as t
 
 from . import names
-from .errors import ZrepError
+from .errors import NotPaired, ZrepError
 from .locks import check_script_lock
 from .model import Endpoint, Side
 from .outcome import Outcome, carry_out_one
-from .pairing import PairGoal, plan_absent, plan_present
-from .roles import check_exists
-from .session import Session, with_recorded_peer
+from .pairing import PairGoal, belongs_above, plan_absent, plan_present
+from .roles import UNTOUCHED, check_exists
+from .session import Session, registered, with_recorded_peer
 from .settings import Settings
 
 
@@ -53,9 +53,13 @@ def pair_absent(settings: Settings, filesystem: str, force: bool, local_only: bo
         side = seen.side_here
         if side is not None:
             check_script_lock(side)
+            if force and belongs_above(side):
+                raise _belongs_above(session, side)
         # A removal that died may have left only part of the registration, after it was through with the peer.
         if side is None or not side.names_peer or local_only:
-            plan = plan_absent(seen, force)
+            own = session.own_properties(filesystem) if force and side is not None else []
+            of_tag = [name for name in own if name.startswith(names.property_name(settings.tag, ""))]
+            plan = plan_absent(seen, force, of_tag)
             return Outcome(session.now, list(zip([seen], session.carry_out([(seen, plan)]))))
         try:
             seen = with_recorded_peer(seen)
@@ -64,3 +68,18 @@ def pair_absent(settings: Settings, filesystem: str, force: bool, local_only: bo
             if not error.hint.startswith("local_only"):
                 error.hint = f"local_only=true removes this half alone. {error.hint}".strip()
             raise
+
+
+def _belongs_above(session: Session, side: Side) -> ZrepError:
+    """The error that a dataset is part of the pair of one above it, whose snapshots must not be destroyed singly."""
+    parts = side.filesystem.split("/")
+    above = ["/".join(parts[:length]) for length in range(len(parts) - 1, 0, -1)]
+    found = [seen.filesystem for seen in registered(session.look_here(above).values())]
+    pair = max(found, key=len, default=above[0])
+    return NotPaired(
+        f"is no pair of its own, all that it shows of one is inherited from {pair}",
+        host=side.host,
+        dataset=side.filesystem,
+        left=UNTOUCHED,
+        hint=f"state=absent filesystem={pair} takes that pair apart",
+    )

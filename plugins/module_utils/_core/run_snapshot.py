@@ -26,8 +26,12 @@ def take(
     short: str | None,
     only_if_changed: bool,
     dry: bool = False,
+    source: bool = False,
 ) -> Outcome:
-    """Take the next snapshot of each filesystem, or the named one where it does not exist."""
+    """Take the next snapshot of each filesystem, or the named one where it does not exist.
+
+    :param source: it is enough to be named as the source of the pair; the record of the role may still be missing.
+    """
     if short is not None:
         names.check_snapshot(short)
     return _each(
@@ -35,23 +39,33 @@ def take(
         filesystems,
         everything,
         dry,
-        lambda seen, dummy: plan_take(seen, short, only_if_changed),
+        lambda seen, dummy: plan_take(seen, short, only_if_changed, source),
         local_only=True,
         settle=only_if_changed,
     )
 
 
 def expire(
-    settings: Settings, filesystems: t.Sequence[str], everything: bool, local_only: bool, dry: bool = False
+    settings: Settings,
+    filesystems: t.Sequence[str],
+    everything: bool,
+    local_only: bool,
+    dry: bool = False,
+    replicas: bool = False,
 ) -> Outcome:
-    """Apply the savecounts: of both sides on a master, of this side on a replica."""
+    """Apply the savecounts: of both sides on a master, of this side on a replica.
+
+    :param replicas: everything means that too which this host is not master of.
+    """
     if settings.skip_expire:
         raise BadInput(
             "ZREP_SKIP_EXPIRE is set, so nothing may be expired",
             left="nothing was changed",
             hint="unset it, or leave this out",
         )
-    return _each(settings, filesystems, everything, dry, lambda seen, dummy: plan_expire(seen), local_only)
+    return _each(
+        settings, filesystems, everything, dry, lambda seen, dummy: plan_expire(seen), local_only, replicas=replicas
+    )
 
 
 def sent(settings: Settings, filesystem: str, short: str, local_only: bool, dry: bool = False) -> Outcome:
@@ -71,6 +85,7 @@ def _each(
     local_only: bool,
     always_ask: bool = False,
     settle: bool = False,
+    replicas: bool = False,
 ) -> Outcome:
     """Lock, look, plan and act for each filesystem; what stands against one does not stop the others."""
     for name in filesystems:
@@ -78,7 +93,8 @@ def _each(
     with Session(settings, dry) as session:
         outcome = Outcome(session.now)
         if everything:
-            filesystems = [seen.filesystem for seen in masters(registered(session.look_here(None).values()))]
+            pairs = registered(session.look_here(None).values())
+            filesystems = [seen.filesystem for seen in (pairs if replicas else masters(pairs))]
         filesystems = list(dict.fromkeys(filesystems))
         free = _lock(session, filesystems, outcome)
         if settle:
@@ -92,7 +108,11 @@ def _each(
         plans = plan_each(alone, plan, outcome) + plan_pairs(session, together, plan, outcome)
         outcome.done = list(zip([seen for seen, dummy in plans], session.carry_out(plans)))
         outcome.notes += [f"{seen.filesystem}: {found.skipped}" for seen, found in plans if found.skipped]
-        if everything and not filesystems:
+        if everything and not filesystems and replicas:
+            outcome.notes.append(
+                f"no filesystem on {settings.identity} belongs to a pair with the tag {settings.tag!r}"
+            )
+        elif everything and not filesystems:
             outcome.note_no_master(settings)
         return outcome
 

@@ -15,9 +15,14 @@ from .state import HERE, PEER, State
 from .steps import Mark, SetProperties, Step, TakeSnapshot, Unmark
 
 
-def plan_take(seen: Observed, short: str | None, only_if_changed: bool) -> Plan:
-    """Take the next snapshot of the pair, or the named one if it does not exist."""
-    here = check_master(seen)
+def plan_take(seen: Observed, short: str | None, only_if_changed: bool, source: bool = False) -> Plan:
+    """Take the next snapshot of the pair, or the named one if it does not exist.
+
+    :param source: it is enough to be named as the source, as in a pair whose first copy is made by hand.
+    """
+    here = check_paired(seen)
+    if not (source and here.is_source):
+        here = check_master(seen)
     state = State(seen.here, seen.there, unknown=not seen.asked)
     newest = here.own_snapshots[-1] if here.own_snapshots else None
     if short is not None and here.by_short(short) is not None:

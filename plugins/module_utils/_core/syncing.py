@@ -66,7 +66,7 @@ def plan_sync(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
     common = find_base(here, there, goal.force)
     steps: list[Step] = list(complete_record(here, common))
     if goal.force:
-        steps.append(_roll_replica_back(there, common))
+        steps.append(roll_replica_back(there, common))
     recorded = dataclasses.replace(here, dataset=predict(before, steps).here or here.dataset)
     base = recorded.by_guid(common.here.guid) or common.here
     if is_fresh(recorded, goal):
@@ -141,9 +141,13 @@ def complete_record(here: Side, common: Common, which: str = HERE) -> t.Iterator
         yield Mark(which, target, why, phase=PREPARE, tag=here.tag, sent=sent)
 
 
-def _roll_replica_back(there: Side, common: Common) -> Step:
+def roll_replica_back(there: Side, common: Common, which: str = PEER) -> Step:
+    """Throw away what the receiving side has of its own.
+
+    :param which: which of the two hosts that is.
+    """
     return Rollback(
-        PEER,
+        which,
         common.there.name,
         "force was given: what the replica has of its own is thrown away",
         phase=PREPARE,

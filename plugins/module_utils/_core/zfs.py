@@ -25,7 +25,7 @@ from .errors import (
     TransferFailed,
     ZrepError,
 )
-from .model import LOCAL, USER_PROPERTIES, Dataset, Features, Property, Snapshot
+from .model import INHERITED, LOCAL, USER_PROPERTIES, Dataset, Features, Property, Snapshot
 
 Argv = t.Tuple[str, ...]
 
@@ -65,6 +65,40 @@ def get(properties: t.Iterable[str], datasets: t.Iterable[str] = ()) -> Argv:
 def get_one(name: str, dataset: str) -> Argv:
     """Ask for the value and source of one property of one dataset."""
     return ("zfs", "get", "-Hp", "-o", "value,source", name, dataset)
+
+
+def get_locks(tag: str, datasets: t.Sequence[str]) -> list[Argv]:
+    """Ask who holds the script's lock on datasets."""
+    return _many(("zfs", "get", "-Hp", "-o", "name,property,value,source", ",".join(_locks(tag))), datasets)
+
+
+def parse_locks(text: str, tag: str, host: str) -> dict[str, tuple[int | None, str | None]]:
+    """The process that holds the script's lock on each dataset, alive or not, and since when."""
+    pid, since = _locks(tag)
+    found = {}
+    for name, values in _blocks(text, (pid, since), host):
+        local = {key: own.value for key, own in values.items() if own.source == LOCAL}
+        found[name] = (names.parse_number(local.get(pid)) or None, local.get(since))
+    return found
+
+
+def _locks(tag: str) -> tuple[str, str]:
+    return names.property_name(tag, "lock-pid"), names.property_name(tag, "lock-time")
+
+
+def own_properties(dataset: str) -> Argv:
+    """Ask which properties a dataset has of its own, one name a line."""
+    return ("zfs", "get", "-H", "-s", "local,received", "-o", "property", "all", dataset)
+
+
+def own_values(datasets: t.Sequence[str]) -> list[Argv]:
+    """Ask for all that datasets have of their own, whoever set it, written for people."""
+    return _many(("zfs", "get", "-H", "-s", "local,received", "-o", "name,property,value", "all"), datasets)
+
+
+def list_snapshots(datasets: t.Sequence[str]) -> list[Argv]:
+    """Ask for all snapshots of datasets and of those below them with their dates, written for people."""
+    return _many(("zfs", "list", "-H", "-r", "-t", "snapshot", "-o", "name,creation"), datasets)
 
 
 def unknown_property(stderr: str) -> str | None:
@@ -144,7 +178,7 @@ def _broken_table(name: str, before: str, wanted: str, host: str) -> BadProperty
 
 def _source(text: str) -> str:
     if text.startswith("inherited"):
-        return "inherited"
+        return INHERITED
     return "none" if text == "-" else text
 
 
@@ -260,9 +294,53 @@ def mount(dataset: str) -> Argv:
     return ("zfs", "mount", dataset)
 
 
-def remount(dataset: str) -> list[Argv]:
-    """Take a filesystem out of its users' hands for a moment; refuses while anybody has a file of it open."""
-    return [unmount(dataset), mount(dataset)]
+def list_mounted(dataset: str) -> Argv:
+    """Ask which filesystems are mounted, a dataset and those below it: "yes" or "no" and the name, parents first."""
+    return ("zfs", "list", "-H", "-r", "-o", "mounted,name", "-t", "filesystem", dataset)
+
+
+MOUNT_AGAIN = """\
+unmounted() { [ "$(zfs get -H -o value mounted "$1")" = no ]; }
+mount_again() {
+    tab=$(printf '\\t')
+    set --
+    while IFS=$tab read -r was name; do
+        [ "$was" = yes ] || continue
+        # What is mounted below an empty place is in the way of what belongs there.
+        for failed; do case $name in "$failed"/*) continue 2 ;; esac; done
+        [ "$status" = 0 ] || unmounted "$name" || continue
+        zfs mount "$name" </dev/null || ! unmounted "$name" || { status=1; set -- "$@" "$name"; }
+    done
+    return "$status"
+}
+status=0
+"""
+"""A function in shell that reads what list_mounted printed, and mounts again what was mounted then and is not now.
+
+While nothing went wrong that is all of it but legacy mounts; only then are single filesystems asked for.
+"""
+
+# What must not end half way is in the background: it goes on to its end whatever becomes of us and of this shell.
+_REMOUNT = (
+    MOUNT_AGAIN
+    + """\
+trap '' HUP INT PIPE TERM
+mounted=$("$@") || exit
+{
+    zfs unmount "$0" || status=$?
+    printf '%s\\n' "$mounted" | mount_again
+} &
+wait $!
+"""
+)
+
+
+def remount(dataset: str) -> Argv:
+    """Take a filesystem out of its users' hands for a moment; fails while anybody has a file of it open.
+
+    Unmounting takes the filesystems below it along. Whatever was mounted is mounted again, also if it fails.
+    """
+    return ("sh", "-c", _REMOUNT, dataset, *list_mounted(dataset))
 
 
 def diff(base: str, dataset: str, limit: int) -> Argv:
@@ -336,12 +414,20 @@ def failure(argv: Argv, status: int, stderr: str, host: str, dataset: str = "") 
     """The error that a failed command means."""
     said = " ".join(line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("\t"))
     said = said.partition(" usage: ")[0][:500] or f"no message, exit status {status}"
-    message = "'{}' failed: {}".format(argv[2] if argv[0] == "sh" else " ".join(argv[:2]), said)
+    called = _called(argv)
+    message = f"'{called}' failed: {said}"
     lowered = " ".join(stderr.lower().split())
     for pattern, kind in _FAILURES:
         if pattern in lowered:
             if issubclass(kind, CommandFailed):
                 return kind(message, argv=argv, status=status, stderr=stderr, host=host, dataset=dataset)
             return kind(message, host=host, dataset=dataset)
-    kind = TransferFailed if argv[0] == "sh" or argv[1] in ("send", "receive") else CommandFailed
+    kind = TransferFailed if "zfs send" in called or "zfs receive" in called else CommandFailed
     return kind(message, argv=argv, status=status, stderr=stderr, host=host, dataset=dataset)
+
+
+def _called(argv: Argv) -> str:
+    """What people call a command."""
+    if argv[:3] == ("sh", "-c", _REMOUNT):
+        return "zfs unmount; zfs mount"
+    return argv[2] if argv[0] == "sh" else " ".join(argv[:2])

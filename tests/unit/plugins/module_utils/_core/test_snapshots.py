@@ -75,6 +75,17 @@ def test_only_a_master_takes_snapshots():
         plan_take(alone(None), None, False)
 
 
+@pytest.mark.acceptance(32)
+def test_case_32_a_source_takes_them_before_it_is_marked_as_master():
+    """So the script wants it; a side that names another one as the source takes none."""
+    here = master(*sent(0), properties={"zrep:master": None})
+    assert shorts(plan_take(alone(here), None, False, source=True).after.here) == [own(0), own(1)]
+    with pytest.raises(errors.WrongRole):
+        plan_take(alone(here), None, False)
+    with pytest.raises(errors.WrongRole):
+        plan_take(observed_from_replica(replica(*sent(0))), None, False, source=True)
+
+
 # Expiring
 
 

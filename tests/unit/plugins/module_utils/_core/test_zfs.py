@@ -421,6 +421,21 @@ def test_what_a_complaint_means(verb, stderr, kind):
         assert (found.argv, found.status, found.stderr) == (argv, 1, stderr)
 
 
+def test_what_failed_is_named_where_it_was_more_than_one_command():
+    remount = zfs.failure(zfs.remount("pool1/src"), 1, "cannot unmount '/pool1/src': Device busy", "hosta", "pool1/src")
+    assert remount.__class__ is errors.CommandFailed
+    assert remount.message == "'zfs unmount; zfs mount' failed: cannot unmount '/pool1/src': Device busy"
+    copying = zfs.failure(zfs.copy("pool1/src@b", None, "pool1/kept"), 1, "broken", "hosta", "pool1/src")
+    assert copying.__class__ is errors.TransferFailed
+    assert "'zfs send pool1/src@b | zfs receive -u pool1/kept' failed" in copying.message
+
+
+def test_no_name_becomes_part_of_the_script_that_remounts():
+    scripts = {zfs.remount(name)[2] for name in ("pool1/src", "pool1/$(id) a")}
+    assert len(scripts) == 1
+    assert zfs.remount("pool1/$(id) a")[3:] == ("pool1/$(id) a", *zfs.list_mounted("pool1/$(id) a"))
+
+
 def test_a_complaint_is_quoted_without_the_usage_text():
     said = "invalid option 'z'\nusage:\n\tset <property=value> ...\n"
     assert "property=value" not in str(zfs.failure(("zfs", "set"), 2, said, "hosta"))
