@@ -4,16 +4,23 @@ CHECK = python=$$($(ENV) python) && exec $$python tests/tools/check.py
 export LC_ALL := C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help demo counts test test-all lint format units sanity sanity-oldest system docs build importer clean
+.PHONY: help zrep demo startup counts test test-all lint format units sanity sanity-oldest system docs build importer clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
 		printf '  make %-14s %s\n' "$$name" "$$text"; done
 
+zrep: ## the zrep command, one file: build/zrep
+	@python3 tools/build_zrep.py build/zrep
+	@echo build/zrep
+
 demo: ## two ZFS hosts on this machine get paired, synced, checked, and swap roles (root)
 	@$(ENV) venv demo
 	@ZREP_DEMO_PYTHON=$(CURDIR)/.venv/demo/bin/python PATH="$(CURDIR)/.venv/demo/bin:$$PATH" \
 		ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/build/live" tests/demo/run
+
+startup: zrep ## print how long the zrep command takes to start
+	@python3 tests/demo/startup
 
 counts: ## print how many processes and connections each operation takes (root)
 	@$(ENV) venv demo
