@@ -27,6 +27,7 @@ from tests.system.campaign import (
     roles,
     sums,
 )
+from tests.system.lines import Line
 from tests.system.moves import turned
 from tests.system.pairs import Pair, ready_pair, value
 from tests.system.product import zrep_failover
@@ -111,6 +112,15 @@ class Sync(Operation):
 class SyncWithLocks(Sync):
     name = "sync with the script's locks"
     options: ClassVar[dict[str, Any]] = {"script_locks": True}
+
+
+class Refresh(Sync):
+    """The same, pulled; there is no zrep where the master is."""
+
+    name = "refresh"
+
+    def call(self, pair: Pair) -> Call:
+        return Line(pair.b, pair.a, "refresh", {"filesystem": pair.dest})
 
 
 class Expire(Operation):
@@ -240,6 +250,7 @@ OPERATIONS = (
     Create(),
     SyncWithLocks(),
     Sync(),
+    Refresh(),
     RollBack(),
     TakeOver(),
     Expire(),
