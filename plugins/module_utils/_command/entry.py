@@ -23,7 +23,7 @@ def start() -> None:
         except (OSError, AttributeError):
             pass  # Nobody reads it.
         else:
-            sys.exit(0)
+            raise SystemExit(0)
     from .main import main
 
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

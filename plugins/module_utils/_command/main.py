@@ -12,7 +12,6 @@ from __future__ import annotations
 import importlib
 import os
 import signal
-import sys
 import traceback
 import typing as t
 
@@ -163,4 +162,4 @@ def _stop(number: int, dummy: object) -> None:
     # A second signal must not keep what the first one ends from ending well.
     for again in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(again, signal.SIG_IGN)
-    sys.exit(128 + number)
+    raise SystemExit(128 + number)

@@ -44,12 +44,12 @@ def plan_refresh(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
     return Plan(seen.filesystem, before, tuple(steps), tuple(warnings))
 
 
-def _base(there: Side, here: Side, force: bool) -> Common:
+def _base(master: Side, replica: Side, force: bool) -> Common:
     try:
-        return find_base(there, here, force)
+        return find_base(master, replica, force)
     except NoCommonSnapshot as error:
         error.hint = (
-            f"zrep_pair state=present force=true makes it if {there.host} can connect to {here.host}; if not, "
+            f"zrep_pair state=present force=true makes it if {master.host} can connect to {replica.host}; if not, "
             "move this one aside, receive a full copy by hand and register it again"
         )
         raise

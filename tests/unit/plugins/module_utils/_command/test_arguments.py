@@ -15,7 +15,7 @@ from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import Ba
 
 OPERAND = "pool1/fs"
 VALUE = "60"
-SPELLINGS = [(name, name) for name in VERBS] + [(alias, name) for alias, name in ALIASES.items()]
+SPELLINGS = [(name, name) for name in VERBS] + list(ALIASES.items())
 OPTIONS = [(name, flag) for name, verb in VERBS.items() for flag in {**verb.options, **GLOBAL}]
 LETTERS = sorted({flag for verb in VERBS.values() for flag in verb.options if len(flag) == 1} | set(GLOBAL))
 

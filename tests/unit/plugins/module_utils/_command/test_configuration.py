@@ -57,6 +57,7 @@ UNDERSTOOD = [
     ('A="${A:-"a $B"} c"', {"A": "a from outside c"}),
     ("A=${A:-${SSH:-${ZREPTAG:-x}}}", {"A": "x"}),
     ("A=${A:-a\\}b}", {"A": "a}b"}),
+    ('A="${A:-a\\}b\\c}"', {"A": "a}b\\c"}),
     ("A=${A:-gzip | cat; x & y}", {"A": "gzip | cat; x & y"}),
     (": ${A:=v} \"${SSH:=a b}\" ${B:=no}", {"A": "v", "SSH": "a b"}),
     ("A=${B:-${SSH:=no}}", {"A": "from outside"}),
@@ -114,6 +115,8 @@ NOT_UNDERSTOOD = [
     ("if false; then A=1; fi", "'if' needs a shell"),
     ("if false\nthen\nA=1\nfi", "'if' needs a shell"),
     ("f() {\nA=1\n}", "no command is run"),
+    ("f()\n{\nA=1\n}", "no command is run"),
+    ("{\n: <<x\nA=1\nx\n: <<y\nA=2\ny\n}", "'{' needs a shell"),
     ("function f\n{\nA=1\n}", "'function' needs a shell"),
     ("(\nA=1\n)", "'(' needs a shell"),
     ("{ A=1\n}", "'{' needs a shell"),
@@ -147,6 +150,7 @@ LOST = [
     "A=$'it\\'s'",
     'A="${B:-it\'s}"',
     "false &\\\n& A=1",
+    "cat <<\\\n-x\nA=1\n\tx\nA=2\n-x\n",
     "case x\nA=1",
     "A=1\0",
     "A=" + "${A:-" * 100 + "}" * 100,
@@ -319,6 +323,7 @@ def test_where_a_value_comes_from():
 
 def test_what_programs_get():
     text = "A=1; export A; ZREPTAG=no; B=changed; export SSH=\nunset X Y; Y=3; unset Z; export Z=4\n"
+    text += "export Q; unset Q; Q=1\n"
     found = read(text, {"B": "v", "X": "1", "Y": "2", "Z": "3", "SSH": "4"})
     assert found.exported == {"A": "1", "B": "changed", "SSH": "", "Z": "4"}
     assert found.removed == {"X", "Y"}

@@ -90,7 +90,7 @@ def test_every_verb_that_does_something_has_an_example():
 def test_the_usage_lines_are_understood():
     """With something in place of the words in capitals, of which the first way to write them is taken."""
     for name in SHOWN:
-        flags, _, operands = (
+        flags, dummy, operands = (
             usage(name).partition(VERBS[name].operands) if VERBS[name].operands else (usage(name), "", "")
         )
         operands = VERBS[name].operands.partition(" | ")[0]

@@ -246,7 +246,7 @@ def stamp(ago=0):
 
 
 # A clock that was put forward for the summer must not make a process look younger than its lock.
-@pytest.mark.parametrize("since", [None, "nonsense", stamp(), stamp(3000)])
+@pytest.mark.parametrize("since", [None, "nonsense", stamp(), stamp(3000)], ids=["none", "nonsense", "now", "before"])
 @pytest.mark.acceptance(66)
 def test_case_66_a_live_process_over_there(child, since):
     with pytest.raises(Busy) as caught:

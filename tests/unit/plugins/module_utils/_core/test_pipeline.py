@@ -68,13 +68,12 @@ def test_where_one_does_not_exist_the_others_are_ended(monkeypatch):
 
 
 def test_a_watcher_that_fails_ends_them():
-    @contextlib.contextmanager
-    def watch(dummy):
-        raise KeyError("x")
-        yield
+    class Fails(contextlib.ExitStack):
+        def __init__(self, dummy):
+            raise KeyError("x")
 
     with pytest.raises(KeyError):
-        pipeline([["tail", "-f", "/dev/null"], ["cat"]], "hosta", Children(), (), watch)
+        pipeline([["tail", "-f", "/dev/null"], ["cat"]], "hosta", Children(), (), Fails)
 
 
 def test_programs_that_are_to_stop_are_ended():

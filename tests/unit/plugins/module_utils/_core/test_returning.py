@@ -183,9 +183,9 @@ def test_a_name_that_is_taken_is_passed_over():
     assert step_of(plan, Copy).copy == name
 
 
-def begun_copy(*words, told=MARK):
+def begun_copy(*words, told=None):
     """A copy that a run began, and what it says of itself."""
-    return dataset(KEPT, *words, properties=dict({"mounted": "no"}, **told))
+    return dataset(KEPT, *words, properties=dict({"mounted": "no"}, **(MARK if told is None else told)))
 
 
 def test_a_copy_that_a_run_began_is_known_by_its_guids():

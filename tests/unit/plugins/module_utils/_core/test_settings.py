@@ -73,6 +73,13 @@ def test_case_10_this_host_may_go_by_another_name(make):
         {"ssh": ""},
         {"ssh": "  "},
         {"ssh": "ssh 'open"},
+        {"ssh": "'' -4"},
+        {"ssh": "ssh\0"},
+        {"bbcp": " "},
+        {"bbcp": "bbcp 'open"},
+        {"out_filter": "| gzip"},
+        {"in_filter": "gzip |"},
+        {"in_filter": "gzip\0"},
     ],
 )
 def test_what_cannot_be_used(make, options):
@@ -117,6 +124,18 @@ def test_where_the_script_keeps_its_lock(monkeypatch, user, group, more, called,
     monkeypatch.setattr(os, "makedirs", lambda *dummy, **more: None)
     monkeypatch.setattr(os, "lstat", lambda path: os.stat_result((private, 0, 0, 1, user, group, 0, 0, 0, 0)))
     assert settings.make(environment={}).script_rundir == expected
+
+
+def test_what_streams_pass(make):
+    found = make(out_filter=" gzip -c\n", in_filter="gzip -d | cat", bbcp="bbcp -P 2", progress=True)
+    assert (found.out_filter, found.in_filter, found.bbcp, found.progress) == (
+        "gzip -c",
+        "gzip -d | cat",
+        "bbcp -P 2",
+        True,
+    )
+    found = make()
+    assert (found.out_filter, found.in_filter, found.bbcp, found.progress) == ("", "", "", False)
 
 
 def test_where_the_script_is(make):

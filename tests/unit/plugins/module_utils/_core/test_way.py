@@ -76,8 +76,10 @@ class Programs:
         self.started = [list(command) for command in commands]
         self.keep = list(keep)
         ends = self.ends or [OK] * len(commands)
-        with tempfile.TemporaryFile() as complaints, watch(complaints) if watch else contextlib.nullcontext():
-            pass
+        with contextlib.ExitStack() as stack:
+            complaints = stack.enter_context(tempfile.TemporaryFile())
+            if watch:
+                stack.enter_context(watch(complaints))
         if isinstance(ends[0], BaseException):
             raise ends[0]
         return list(ends)
