@@ -103,6 +103,7 @@ EXAMPLES = r"""
 - name: On a host where the script is still at work, under a name by which it is not noticed
   zfsops.zrep.zrep_sync:
     filesystem: all
+    max_age: 300
     script_locks: always
 
 - name: Roll the replica back to an earlier snapshot

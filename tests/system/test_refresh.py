@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the zfsops.zrep authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pulling with ``zrep refresh``, and the layouts in which only the replica's host may connect to the other one.
+"""Pulling with ``zrep refresh``.
 
 On the master's host no zrep is needed. Numbers are those of the behaviour reference's cases.
 """
@@ -11,22 +11,17 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.lab import Host, Lab
-from tests.lab.processes import wait_until
 from tests.system import script
-from tests.system.command import fails, install, ok, remove, start, zrep
-from tests.system.moves import assert_in_place, assert_works, turned
-from tests.system.pairs import FAIL, Pair, exists, held, local, ready_pair, snapshots
+from tests.system.command import fails, install, ok, remove, start
+from tests.system.layouts import cannot_connect, destroy
+from tests.system.pairs import FAIL, Pair, held, ready_pair
 from tests.system.test_budgets import counted
 
 pytestmark = pytest.mark.system
-
-_REFUSE = "OUTPUT -p tcp --syn --dport 22 -j REJECT --reject-with tcp-reset"
 
 
 @pytest.fixture
@@ -36,23 +31,6 @@ def pair(fresh, host1: Host, host2: Host) -> Pair:
     remove(host1)
     made.write("more")
     return made
-
-
-@contextmanager
-def cannot_connect(host: Host) -> Iterator[None]:
-    """A host from which no ssh connection comes about."""
-    host.run(f"iptables -w -I {_REFUSE}")
-    try:
-        assert host.run(["ssh", "-o", "ConnectTimeout=5", host.name, "true"], check=False).returncode == 255
-        yield
-    finally:
-        host.run(f"iptables -w -D {_REFUSE}")
-
-
-def destroy(host: Host, dataset: str) -> None:
-    """Destroy a dataset with all that it has. fuse lets go of one a moment after it was used."""
-    argv = ["/run/lab/real/zfs", "destroy", "-r", dataset]
-    wait_until(lambda: host.run(argv, check=False).returncode == 0, f"{dataset} is no more")
 
 
 # -- what it does ---------------------------------------------------------------------------------------------
@@ -234,156 +212,3 @@ def test_what_travelled_through_filters(pair: Pair) -> None:
     ok(pair.b, "refresh", pair.dest, env=filters)
     pair.assert_same()
     pair.a.run("gzip -t </tmp/passed")
-
-
-# -- a backup server that may connect to its client, and not the other way round ------------------------------
-
-
-@pytest.mark.parametrize("pull", ["ours", "script"])
-def test_a_pair_that_the_backup_server_makes(fresh, host1: Host, host2: Host, pull: str) -> None:
-    """On B: init to A, failover to A; from then on refresh."""
-    pair = Pair(host1, fresh.name(host1, "client"), host2, fresh.create(host2))
-    install(host1)
-    host2.write_file(f"/{pair.dest}/file", "text\n")
-    with cannot_connect(host1):
-        ok(host2, "init", pair.dest, host1.name, pair.fs)
-        ok(host2, "failover", pair.dest)
-        assert_in_place(pair)
-        for number in range(3):
-            pair.write(f"{number}\n")
-            refresh(pair, pull)
-            pair.assert_same()
-    assert_in_place(pair)
-
-
-def refresh(pair: Pair, who: str) -> None:
-    if who == "ours":
-        ok(pair.b, "refresh", pair.dest)
-    else:
-        script.refresh(pair)
-
-
-@pytest.mark.acceptance(59)
-@pytest.mark.parametrize("pull", ["ours", "script"])
-def test_case_59_data_that_was_copied_by_hand(fresh, host1: Host, host2: Host, pull: str) -> None:
-    """Given the steps of 8.7 "existing data", then refresh works; master is set on A by sentsync."""
-    pair = Pair(host1, fresh.create(host1), host2, fresh.name(host2, "copy"))
-    pair.write()
-    with cannot_connect(host1):
-        host1.zfs("snapshot", f"{pair.fs}@zrep_000001")
-        ok(host1, "changeconfig", "-f", pair.fs, host2.name, pair.dest)
-        host2.run(f"ssh {host1.name} zfs send {pair.fs}@zrep_000001 | zfs receive -u {pair.dest}")
-        ok(host2, "changeconfig", "-f", "-d", pair.dest, host1.name, pair.fs)
-        if pull == "ours":
-            # Whoever forgets what comes next gets his data all the same, and is told.
-            pair.write("early\n")
-            said = ok(host2, "refresh", pair.dest)
-            assert f"{host1.name}:{pair.fs} is the source" in said.err
-            pair.assert_same()
-            assert local(host1, pair.fs, "zrep:master") is None
-        newest = pair.on_a()[-1]
-        ok(host1, "sentsync", "-L", f"{pair.fs}@{newest}")
-        assert local(host1, pair.fs, "zrep:master") == "yes"
-        host2.zfs("set", "readonly=on", pair.dest)
-        for number in range(2):
-            pair.write(f"{number}\n")
-            refresh(pair, pull)
-            pair.assert_same()
-    assert_in_place(pair)
-    assert_works(pair)
-
-
-def test_snapshots_before_the_pair_is_complete(fresh, host1: Host, host2: Host) -> None:
-    """The source may take them although it is not marked as master yet; a sync may not."""
-    pair = Pair(host1, fresh.create(host1), host2, fresh.name(host2, "copy"))
-    ok(host1, "changeconfig", "-f", pair.fs, host2.name, pair.dest)
-    assert ok(host1, "snaponly", pair.fs).out == f"{pair.fs}@zrep_000000\n"
-    assert zrep(host1, "snaponly", "all").out == ""
-    fails(host1, "sync", pair.fs)
-
-
-def test_a_client_that_was_lost(fresh, host1: Host, host2: Host) -> None:
-    """Its backup becomes the first copy of a new one."""
-    pair = ready_pair(fresh, host1, host2)
-    destroy(host1, pair.fs)
-    again = Pair(host1, f"{pair.fs}-again", host2, pair.dest)
-    with cannot_connect(host1):
-        ok(host2, "clear", "-f", pair.dest)
-        assert snapshots(host2, pair.dest) == []
-        ok(host2, "init", pair.dest, host1.name, again.fs)
-        ok(host2, "failover", pair.dest)
-        again.write("new\n", "new")
-        ok(host2, "refresh", pair.dest)
-    again.assert_same()
-    assert_in_place(again)
-    assert host1.read_file(f"/{again.fs}/file") == "text\n"
-
-
-def test_a_move_from_the_backup_server_and_back(pair: Pair) -> None:
-    with cannot_connect(pair.a):
-        ok(pair.b, "refresh", pair.dest)
-        ok(pair.b, "takeover", pair.dest)
-        assert_in_place(turned(pair))
-        fails(pair.b, "refresh", pair.dest)
-        ok(pair.b, "failover", pair.dest)
-        pair.write("back\n")
-        ok(pair.b, "refresh", pair.dest)
-    pair.assert_same()
-    assert_in_place(pair)
-
-
-# -- whole trees ----------------------------------------------------------------------------------------------
-
-
-def test_a_tree_without_branches_is_a_filesystem(fresh, host1: Host, host2: Host) -> None:
-    pair = Pair(host1, fresh.create(host1), host2, fresh.name(host2, "copy"))
-    ok(host1, "-R", "init", pair.fs, host2.name, pair.dest)
-    pair.write("new\n")
-    ok(host1, "-R", "sync", "all")
-    pair.assert_same()
-    assert ok(host1, "-R", "snaponly", pair.fs).out == f"{pair.fs}@zrep_000002\n"
-    ok(host1, "synconly", "-R", pair.fs)
-    ok(host1, "expire", "-R")
-    ok(host2, "refresh", "-R", pair.dest, env={"ZREP_R": "-R"})
-    ok(host2, "-R", "takeover", pair.dest)
-    ok(host2, "-R", "failover", pair.dest)
-    assert_in_place(pair)
-    pair.assert_same()
-
-
-TREES = [
-    ("a", "init {fs}/child {b} {dest}-child"),
-    ("a", "sync {fs}"),
-    ("a", "sync {other} {fs}"),
-    ("a", "sync all"),
-    ("a", "synconly {fs}"),
-    ("a", "snaponly {fs}"),
-    ("a", "snaponly all"),
-    ("a", "expire"),
-    ("a", "expire all"),
-    ("a", "expire {fs}"),
-    ("a", "failover {fs}"),
-    ("a", "failover -L {fs}"),
-    ("a", "_refreshpull {fs}@zrep_000000"),
-    ("b", "refresh {dest}"),
-    ("b", "takeover {dest}"),
-]
-
-
-def test_a_tree_is_refused_before_anything_is_done(fresh, host1: Host, host2: Host) -> None:
-    """Also where only the master has branches, which its replica could not show."""
-    pair, other = (ready_pair(fresh, host1, host2, base) for base in ("tree", "other"))
-    host1.zfs("create", "-p", f"{pair.fs}/child/grandchild")
-    pair.write("new\n")
-    before = pair.dump()
-    for which, line in TREES:
-        host = pair.a if which == "a" else pair.b
-        words = line.format(fs=pair.fs, dest=pair.dest, b=host2.name, other=other.fs).split()
-        said = fails(host, "-R", *words)
-        assert said.out == "", line
-        assert f"{pair.fs}/child/grandchild" in said.err, line
-    fails(host1, "sync", pair.fs, env={"ZREP_R": "-R"})
-    assert pair.dump() == before
-    ok(host1, "-R", "sync", other.fs)
-    ok(host1, "sync", pair.fs)
-    assert not exists(host2, f"{pair.dest}/child")

@@ -87,12 +87,12 @@ def read(text: str, environment: t.Mapping[str, str], path: str = PATH) -> Confi
     """Read a configuration file. As in the script, it overrides the environment unless it says ``${X:-value}``."""
     reader = _Reader(environment, path)
     try:
-        for line in shell_lines.split(text):
-            reader.line(line)
+        lines = shell_lines.split(text)
     except shell_lines.Lost as lost:
-        # The lines before were told apart by the understanding that has failed here.
-        reader = _Reader(environment, path)
         reader.lost(lost.line, text.split("\n")[lost.line - 1], f"only a shell can read this file ({lost})")
+    else:
+        for line in lines:
+            reader.line(line)
     return reader.result()
 
 

@@ -25,7 +25,6 @@ _ENDS = frozenset(" \t\n;&|<>()")
 _BLANKS = re.compile(r"(?:[ \t]|\\\n)*")
 _PLAIN = re.compile(r"[^ \t\n;&|<>()\\'\"`$}]+")
 _OPERATOR = re.compile(r"\([ \t]*\)|;;&|;;|;&|;|&&|&>>|&>|&|\|\||\|&|\||<<<|<<-|<<|<>|<&|<|>>|>&|>\||>|\(|\)")
-_TORN_OPERATOR = re.compile(r"(?:\\\n)+[;&|<>(]")
 _ARITHMETIC = re.compile(r"[A-Za-z0-9_ \t+\-*/%<>=!&|^~?:,${}]")
 _BACKQUOTED = re.compile(r"(?:[^\\`]|\\.)*`", re.DOTALL)
 _DOCUMENTS = ("<<", "<<-")
@@ -136,8 +135,7 @@ class _Lexer:
         self._at += len(found)
         if found == "(" and self._text.startswith("(", self._at):
             raise self._lost("'((' means several things")
-        # The shell would join the lines first, and see another operator.
-        if _TORN_OPERATOR.match(self._text, self._at):
+        if found == "<<" and self._text.startswith(JOINT, self._at):
             raise self._lost("an operator may go on on the next line")
         return found if found[-1] != ")" else found[0].rstrip(")") + ")"
 

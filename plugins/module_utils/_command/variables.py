@@ -26,6 +26,7 @@ from .configuration_file import text_of
 
 DEFAULT = "default"
 OPTION = "option"
+COMPLAINTS_SHOWN = 20
 
 _LEAST = {"ZREP_SAVE_COUNT": 1}
 _NUMBER = re.compile(r"[0-9]{1,9}\Z")
@@ -126,7 +127,9 @@ def load(environment: t.Mapping[str, str], path: str = configuration.PATH) -> Va
     found = configuration.read(text_of(path), environment, path)
     for complaint in found.complaints:
         _check_harmless(complaint)
-    complaints = [str(complaint) for complaint in found.complaints]
+    complaints = [str(complaint) for complaint in found.complaints[:COMPLAINTS_SHOWN]]
+    if len(found.complaints) > COMPLAINTS_SHOWN:
+        complaints.append(f"{path}: {len(found.complaints) - COMPLAINTS_SHOWN} more lines were not understood")
     complaints += _guesses(found.settings)
     return Variables(found.settings, complaints, found.exported, found.removed)
 

@@ -160,6 +160,13 @@ def test_lines_that_do_not_matter_are_complained_about(path, write):
     assert [text.partition(":")[0] for text in found.complaints] == [f"{path}, line 1", f"{path}, line 3"]
 
 
+def test_a_file_of_something_else_does_not_fill_the_log(path, write):
+    assert len(write("x\n" * 20).complaints) == 20
+    complaints = write("x\n" * 25).complaints
+    assert len(complaints) == 21
+    assert complaints[-1] == f"{path}: 5 more lines were not understood"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [

@@ -1,0 +1,31 @@
+# Copyright (c) 2026, the zfsops.zrep authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts of which only one may connect to the other, and datasets that go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.lab import Host
+from tests.lab.processes import wait_until
+
+_REFUSE = "OUTPUT -p tcp --syn --dport 22 -j REJECT --reject-with tcp-reset"
+
+
+@contextmanager
+def cannot_connect(host: Host) -> Iterator[None]:
+    """A host from which no ssh connection comes about."""
+    host.run(f"iptables -w -I {_REFUSE}")
+    try:
+        assert host.run(["ssh", "-o", "ConnectTimeout=5", host.name, "true"], check=False).returncode == 255
+        yield
+    finally:
+        host.run(f"iptables -w -D {_REFUSE}")
+
+
+def destroy(host: Host, dataset: str) -> None:
+    """Destroy a dataset with all that it has. fuse lets go of one a moment after it was used."""
+    argv = ["/run/lab/real/zfs", "destroy", "-r", dataset]
+    wait_until(lambda: host.run(argv, check=False).returncode == 0, f"{dataset} is no more")
