@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 # A machine of two cores is the measure.
 SLOTS = 2
+# Hosts of a lab wait for each other, and for their pools, half of the time.
+WORKERS = 2 * SLOTS
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def system(name: str, arguments: str, env: str = "") -> Step:
     """These load the machine with hosts of their own, so they run alone; a lab that cannot be made is a failure."""
     command = (
         f"ZFSOPS_LAB_REQUIRED=1 {env} "
-        f"python -m pytest tests/system -n {SLOTS} --dist worksteal --timeout 300 {arguments}"
+        f"python -m pytest tests/system -n {WORKERS} --dist worksteal --timeout 300 {arguments}"
     )
     return Step(
         name,

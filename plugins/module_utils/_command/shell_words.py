@@ -38,9 +38,11 @@ class NotUnderstood(Exception):
 class Scope(t.Protocol):
     """The variables that a word may name. Both methods raise NotUnderstood."""
 
-    def value(self, name: str) -> str | None: ...
+    def value(self, name: str) -> str | None:
+        """What a variable holds, None if it is not set."""
 
-    def assign(self, name: str, value: str) -> None: ...
+    def assign(self, name: str, value: str) -> None:
+        """Give it a value."""
 
 
 def expand(word: str, scope: Scope, value: bool = False, argument: bool = False) -> str:
