@@ -4,7 +4,7 @@ CHECK = python=$$($(ENV) python) && exec $$python tests/tools/check.py
 export LC_ALL := C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help zrep demo startup counts test test-all lint format units sanity sanity-oldest system docs build importer clean
+.PHONY: help zrep demo startup counts test test-more test-all lint format units sanity sanity-oldest system docs build importer clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -29,7 +29,10 @@ counts: ## print how many processes and connections each operation takes (root)
 test: ## every check but the slow ones (system tests need root)
 	@$(CHECK) test
 
-test-all: ## the slow checks: units on every Python, slow system tests
+test-more: ## units on every Python, the acceptance cases once more through the zrep command
+	@$(CHECK) more
+
+test-all: ## all slow checks: test-more, and the system tests that take long
 	@$(CHECK) slow
 
 lint: ## ruff, mypy, ansible-lint, documentation, changelog

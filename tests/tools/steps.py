@@ -95,9 +95,11 @@ STEPS = (
 )
 
 LINT = ("ruff", "mypy", "ansible-lint", "docs", "changelog")
-SLOW = ("units-all", "units-all-oldest", "system-command", "system-slow")
+MORE = ("units-all", "units-all-oldest", "system-command")
+SLOW = (*MORE, "system-slow")
 GROUPS = {
     "lint": LINT,
     "test": tuple(step.name for step in STEPS if step.name not in SLOW),
+    "more": MORE,
     "slow": SLOW,
 }
