@@ -120,6 +120,7 @@ def test_a_plan_is_printed_and_nothing_is_done(pair: Pair) -> None:
     assert pair.dump() == before
     found = ok(pair.a, "sync", "--dry-run", "--json", "all").json
     assert found["changed"]
+    assert ok(pair.a, "snaponly", "--dry-run", pair.fs).out.startswith("would ")
     assert pair.dump() == before
 
 
@@ -130,6 +131,10 @@ def test_json_says_what_was_done_and_what_failed(pair: Pair) -> None:
     assert found["pairs"][0]["last_snapshot"] == "zrep_000001"
     said = fails(pair.a, "sync", "--json", f"{pair.a.pool}/nothing")
     assert said.json["failed_filesystems"][0]["code"] == "not_found"
+    pair.b.zfs("snapshot", f"{pair.dest}@own")
+    pair.b.run(f"zfs set readonly=off {pair.dest} && zfs mount {pair.dest} && echo x >/{pair.dest}/own")
+    (failure,) = fails(pair.a, "sync", "--json", pair.fs).json["failed_filesystems"]
+    assert failure["hint"].startswith("-f ")
 
 
 # -- several filesystems ---------------------------------------------------------------------------------------

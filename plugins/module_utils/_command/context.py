@@ -57,14 +57,21 @@ class Context(t.NamedTuple):
             self.voice.warn(warning)
         for note in result.get("notes", ()):
             self.voice.note(note)
-        if self.request.has("json"):
-            self.voice.json({key: value for key, value in result.items() if key != "diff"})
-        else:
-            self._tell_actions(result.get("actions", ()))
-        for failed in result.get("failed_filesystems", ()):
+        failures = [self._in_our_words(failed) for failed in result.get("failed_filesystems", ())]
+        for failed in failures:
             text, name = failed["text"], failed["filesystem"]
             self.voice.fail(text if name in text else f"{name}: {text}")
-        return 1 if result.get("failed_filesystems") else 0
+        if self.request.has("json"):
+            shown = {key: value for key, value in result.items() if key != "diff"}
+            self.voice.json(dict(shown, failed_filesystems=failures))
+        else:
+            self._tell_actions(result.get("actions", ()))
+        return 1 if failures else 0
+
+    def _in_our_words(self, failed: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """A failure whose texts name calls of the command."""
+        spoken = ("text", "message", "left", "hint")
+        return {key: translate(value, self.request.verb) if key in spoken else value for key, value in failed.items()}
 
     def _tell_actions(self, actions: t.Iterable[t.Mapping[str, str]]) -> None:
         for action in actions:

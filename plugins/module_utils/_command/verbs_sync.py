@@ -56,6 +56,8 @@ def snaponly(context: Context) -> int:
         return 0  # As the script does; its manual shows the verb without operands.
     outcome = run_snapshot.take(context.settings, targets, everything, None, False, context.request.dry, source=True)
     result = outcome.result(context.request.dry)
+    if context.request.dry:
+        return context.finish(result)
     made = [action["target"] for action in result["actions"] if action["action"] == "snapshot"]
     if made:
         context.voice.answer("\n".join(made))

@@ -139,13 +139,13 @@ def parse_get(text: str, properties: t.Sequence[str], tag: str, host: str) -> di
             continue  # A bookmark; they are listed with the rest by versions that have them.
         dataset, short = names.split_snapshot(name)
         if short:
-            snapshots.setdefault(dataset, []).append(_snapshot(dataset, short, values, tag))
+            snapshots.setdefault(dataset, []).append(_snapshot(dataset, short, values, tag, host))
         else:
             plain[name] = values
     found = {}
     for name, values in plain.items():
         own = sorted(snapshots.get(name, ()), key=lambda snapshot: snapshot.createtxg)
-        found[name] = Dataset(name, values["type"].value, int(values["guid"].value), values, tuple(own))
+        found[name] = Dataset(name, values["type"].value, _whole(values, "guid", name, host), values, tuple(own))
     return found
 
 
@@ -182,7 +182,8 @@ def _source(text: str) -> str:
     return "none" if text == "-" else text
 
 
-def _snapshot(dataset: str, short: str, values: t.Mapping[str, Property], tag: str) -> Snapshot:
+def _snapshot(dataset: str, short: str, values: t.Mapping[str, Property], tag: str, host: str) -> Snapshot:
+    name = f"{dataset}@{short}"
     mark = values[names.property_name(tag, "sent")]
     sent = names.parse_number(mark.value) if mark.source == LOCAL else None
     if sent is not None and sent > LATEST:
@@ -190,14 +191,28 @@ def _snapshot(dataset: str, short: str, values: t.Mapping[str, Property], tag: s
     return Snapshot(
         dataset,
         short,
-        int(values["guid"].value),
-        int(values["createtxg"].value),
-        int(values["creation"].value),
+        _whole(values, "guid", name, host),
+        _whole(values, "createtxg", name, host),
+        _whole(values, "creation", name, host),
         sent,
         _number(values, "written"),
         _number(values, "userrefs") or 0,
         mark.value if mark.source == LOCAL and sent is None else None,
     )
+
+
+def _whole(values: t.Mapping[str, Property], name: str, dataset: str, host: str) -> int:
+    """A number that every dataset has, unless it was destroyed at that moment; raises BadProperty."""
+    found = _number(values, name)
+    if found is None:
+        raise BadProperty(
+            f"zfs says {values[name].value[:60]!r} for its {name}, which is no number",
+            host=host,
+            dataset=dataset,
+            left="nothing was changed",
+            hint="run it again; if it stays so, look at it with: zfs get all",
+        )
+    return found
 
 
 def _number(values: t.Mapping[str, Property], name: str) -> int | None:
