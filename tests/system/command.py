@@ -121,11 +121,20 @@ class RunningCommand:
         os.killpg(self._process.pid, number)
 
 
-def start(host: Host, *words: str, env: Mapping[str, str] | None = None) -> RunningCommand:
-    """Start the command as a program that can be killed."""
+def start(
+    host: Host, *words: str, env: Mapping[str, str] | None = None, through: tuple[str, ...] = ()
+) -> RunningCommand:
+    """Start the command as a program that can be killed.
+
+    :param through: another program, which runs it.
+    """
     install(host)
     process = host.popen(
-        _words(words, env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*through, *_words(words, env)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     return RunningCommand(host, process)
 

@@ -102,3 +102,15 @@ def test_ten_at_once_on_twenty_pairs(fresh, host1: Host, host2: Host, flags: lis
         pair.assert_same()
     # Whoever came later may have taken another snapshot, but nobody left one behind that was not sent.
     assert not [name for pair in pairs for name in pair.on_a() if "unsent" in name]
+
+
+def test_a_signal_that_is_ignored_stays_so(pair: Pair) -> None:
+    """Whoever says nohup wants it to go on when the terminal is gone."""
+    install(pair.a)
+    with held(pair.b, verbs=("receive",)) as hold:
+        running = start(pair.a, "sync", pair.fs, through=("nohup",))
+        hold.wait()
+        pair.a.run("pkill -HUP -f 'bin/[z]rep sync'")
+        hold.go()
+        assert running.wait().status == 0
+    pair.assert_same()

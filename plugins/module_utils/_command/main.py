@@ -61,7 +61,8 @@ def main(words: t.Sequence[str]) -> int:
     voice = Voice()
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, _stop)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # As nohup(1) has it.
+                signal.signal(number, _stop)
         return _run(parse(words), voice)
     except ZrepError as error:
         return _refuse(words, voice, str(error))
