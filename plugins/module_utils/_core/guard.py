@@ -203,5 +203,10 @@ class Guard:
         return self._complaints.read().decode("utf-8", "replace")
 
 
+def not_held(host: str, filesystem: str) -> str:
+    """What it means where a guard could not take the lock."""
+    return f"{host} could not lock {filesystem} for us, so nothing keeps a run there from getting in between"
+
+
 def _line(argv: zfs.Argv) -> str:
     return " ".join(shlex.quote(word) for word in argv)

@@ -23,7 +23,7 @@ from .asking import divergence, holders
 from .errors import BadInput, Busy, Diverged, InUse, SplitBrain, Unreachable, ZrepError
 from .execute import Work
 from .freezing import is_freezing
-from .guard import SILENCE_SECONDS, Guard
+from .guard import SILENCE_SECONDS, Guard, not_held
 from .locks import check_script_lock
 from .model import Dataset, Observed, Side, Snapshot, newest_common
 from .moving import plan_catch_up, plan_swap, preflight_alone, raise_all
@@ -271,10 +271,7 @@ class _Move:
         guard = self._peer_guard = self._stack.enter_context(Guard(peer, seen.tag, seen.peer_filesystem))
         self._sight.host_name = guard.host_name
         if not guard.held:
-            self._warnings.append(
-                f"{peer.host} could not lock {seen.peer_filesystem} for us, "
-                "so nothing keeps a run there from getting in between"
-            )
+            self._warnings.append(not_held(peer.host, seen.peer_filesystem))
 
     def _guard_of(self, old: End) -> Guard | None:
         """The guard of the side that is to be frozen."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 
 from . import names
-from .guard import Guard
+from .guard import Guard, not_held
 from .locks import check_script_lock
 from .outcome import Outcome
 from .pulling import check_receiver, plan_refresh
@@ -44,9 +44,4 @@ def _hold(sight: Sight, stack: contextlib.ExitStack, dry: bool) -> str:
         return ""
     seen = sight.seen
     guard = stack.enter_context(Guard(sight.peer, seen.tag, seen.peer_filesystem))
-    if guard.held:
-        return ""
-    return (
-        f"{seen.peer_host} could not lock {seen.peer_filesystem} for us, "
-        "so nothing keeps a run there from getting in between"
-    )
+    return "" if guard.held else not_held(seen.peer_host, seen.peer_filesystem)
