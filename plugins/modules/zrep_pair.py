@@ -54,6 +54,17 @@ options:
     description:
       - How many snapshots of the pair the other side keeps. The default is the same as O(savecount).
     type: str
+  recursive:
+    description:
+      - Whether all filesystems and volumes below O(filesystem) belong to the pair too. It is remembered with the pair,
+        so that no other call needs to say it.
+      - All of them are snapshotted in one moment. Those that are new on the master are copied to the replica, those
+        that were renamed are renamed there.
+      - What the master does not have any more, or has made anew under its old name, is moved aside on the replica, next
+        to its root, as C(REPLICA_removed_TIME_NAME) or C(REPLICA_replaced_TIME_NAME). Nothing of it is destroyed.
+      - Own mountpoints of what is below do not go along, so that nothing is ever mounted over a path of the other host.
+      - An existing pair stays as it is if nothing is said.
+    type: bool
   adopt:
     description:
       - Build on data that the other side already has, instead of a full copy. The name of a snapshot (the part after
@@ -109,6 +120,13 @@ EXAMPLES = r"""
     peer_host: host2
     peer_filesystem: pool2/offsite
     tag: zrep-dc
+
+- name: Replicate a filesystem with everything below it
+  zfsops.zrep.zrep_pair:
+    filesystem: pool1/projects
+    peer_host: host2
+    peer_filesystem: pool2/projects
+    recursive: true
 
 - name: Go on from a copy that was made by hand
   zfsops.zrep.zrep_pair:
@@ -199,6 +217,7 @@ def arguments() -> dict:
         state={"type": "str", "choices": ["present", "absent"], "default": "present"},
         savecount={"type": "str"},
         peer_savecount={"type": "str"},
+        recursive={"type": "bool"},
         adopt={"type": "str"},
         force={"type": "bool", "default": False},
         local_only={"type": "bool", "default": False},
@@ -229,6 +248,7 @@ def main() -> None:
         return {
             "savecount": count("savecount"),
             "peer_savecount": count("peer_savecount"),
+            "recursive": params["recursive"],
             "default_savecount": names.check_savecount(default_savecount(), "ZREP_SAVE_COUNT"),
             "adopt": None if params["adopt"] is None else names.check_snapshot(params["adopt"], "adopt"),
             "force": params["force"],

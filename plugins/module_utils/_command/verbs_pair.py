@@ -28,6 +28,7 @@ def init(context: Context) -> int:
         "force": context.forced,
         "create_properties": create_options(variables),
         "peer_properties": replica_properties(variables),
+        "recursive": context.settings.recursive or None,
     }
     outcome = run_pair.pair_present(context.settings, filesystem, Endpoint(host, destination), options, request.dry)
     result = outcome.result(request.dry)

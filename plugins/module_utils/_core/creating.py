@@ -13,9 +13,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from . import names
+from . import names, trees
 from .errors import Exists, NoCommonSnapshot, NotFound, PoolFull, SplitBrain
-from .model import LOCAL, RECEIVED, USER_PROPERTIES, Common, Endpoint, Observed, Side, Snapshot
+from .model import LOCAL, RECEIVED, USER_PROPERTIES, Common, Dataset, Endpoint, Observed, Property, Side, Snapshot
 from .settings import Settings
 from .state import HERE, PEER
 from .steps import (
@@ -31,7 +31,7 @@ from .steps import (
     TakeSnapshot,
 )
 from .streams import Send
-from .syncing import find_base, send_steps
+from .syncing import check_below, find_base, roll_tree_back, send_steps
 
 NEWEST = "newest"
 
@@ -48,6 +48,7 @@ class PairGoal:
     :param force: make room at the destination by moving what is there aside.
     :param create_properties: properties that the replica gets when it is made.
     :param peer_properties: properties that the replica always has.
+    :param recursive: whether all that is below belongs to the pair; None to leave it as it is.
     """
 
     peer: Endpoint
@@ -59,23 +60,35 @@ class PairGoal:
     force: bool = False
     create_properties: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     peer_properties: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    recursive: bool | None = None
+
+    def with_tree(self, here: Side) -> Side:
+        """A side as it will be once it has recorded whether it is a tree."""
+        name = names.property_name(here.tag, "recursive")
+        wanted = {} if self.recursive is None else {name: Property("yes" if self.recursive else "no", LOCAL)}
+        return dataclasses.replace(
+            here, dataset=dataclasses.replace(here.dataset, properties={**here.dataset.properties, **wanted})
+        )
 
 
 def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.Iterator[Step]:
     """Make the replica with a first full copy, or complete what a creation that died has left."""
     there = seen.side_there
     half = _half_born(here, there)
+    tree = goal.with_tree(here)
+    trees.check_tree(tree)
     if half is None:
-        _check_destination(here, seen, goal)
+        _check_destination(tree, seen, goal)
     yield from _register(here, goal)
     if half is not None and there is not None:
+        yield from trees.bring(tree, there, half[0].short, goal.now, settings, taken=True)
         yield from _finish_replica(here, there, goal)
         yield from _finish(here, goal, half[0].name, half[1].name, half)
         return
     aside = f"{goal.peer.filesystem}_replaced_{goal.now}"
     if there is not None:
         yield _move_aside(goal, aside)
-    target, take = _first_snapshot(here)
+    target, take = _first_snapshot(tree)
     if take is not None:
         yield take
     arrived = f"{goal.peer.filesystem}@{names.split_snapshot(target)[1]}"
@@ -90,13 +103,22 @@ def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.
         options=settings.send_options,
         **_properties_with_stream(here, seen, carried),
     )
+    # Below a root that can be written to, nothing is received: it could be mounted and changed before its time.
     if not seen.features_there.modern:
         yield SetProperties(PEER, goal.peer.filesystem, "makes it the replica", values=tuple(carried.items()))
+    short = names.split_snapshot(target)[1]
+    yield from trees.bring(tree, _unborn(seen, goal), short, goal.now, settings, taken=take is None)
     yield from _finish(here, goal, target, arrived, None)
     if there is not None and registered_properties(there):
         yield Inherit(
             PEER, aside, "what was moved aside is no replica any more", properties=registered_properties(there)
         )
+
+
+def _unborn(seen: Observed, goal: PairGoal) -> Side:
+    """The replica as it is right after its root has arrived: with nothing below."""
+    known = {"receive_resume_token": Property("-", "none")} if seen.features_there.modern else {}
+    return Side(goal.peer.host, "", seen.tag, Dataset(goal.peer.filesystem, "filesystem", 0, known))
 
 
 def _half_born(here: Side, there: Side | None) -> tuple[Snapshot, Snapshot] | None:
@@ -147,8 +169,9 @@ def _check_destination(here: Side, seen: Observed, goal: PairGoal) -> None:
             left=left,
             hint="create it there first, or name another destination",
         )
-    need, room = here.dataset.number("referenced"), pool.number("available")
-    if need is not None and room is not None and need > room:
+    sizes = [side.dataset.number("referenced") for side in (here, *here.members)]
+    need, room = sum(size or 0 for size in sizes), pool.number("available")
+    if room is not None and need > room:
         raise PoolFull(
             f"has {room} bytes free, the first copy of {here.host}:{here.filesystem} needs {need}",
             host=goal.peer.host,
@@ -162,12 +185,20 @@ def _register(here: Side, goal: PairGoal) -> t.Iterator[Step]:
     """Write the configuration on this side, as far as it is not there."""
     wanted = _configuration(here, goal)
     wanted["savecount"] = str(goal.savecount or _kept_savecount(here) or goal.default_savecount)
+    wanted.update(tree_record(here, goal.recursive))
     values = {names.property_name(here.tag, name): value for name, value in wanted.items()}
     missing = {name: value for name, value in values.items() if here.dataset.local(name) != value}
     if missing:
         before = tuple((name, here.dataset.local(name)) for name in missing)
         undo = Restore(HERE, here.filesystem, "the pair could not be made", values=before)
         yield SetProperties(HERE, here.filesystem, "registers the pair", values=tuple(missing.items()), undo=undo)
+
+
+def tree_record(side: Side, recursive: bool | None) -> dict[str, str]:
+    """What a side is to record about being a tree; what is none and never was one needs no record."""
+    if recursive is None or (not recursive and not side.recursive):
+        return {}
+    return {"recursive": "yes" if recursive else "no"}
 
 
 def _kept_savecount(here: Side) -> int | None:
@@ -195,8 +226,9 @@ def _first_snapshot(here: Side) -> tuple[str, Step | None]:
     if here.registered and here.own_snapshots and here.last_sent is None:
         return here.own_snapshots[-1].name, None
     target = f"{here.filesystem}@{here.next_short}"
-    undo = Destroy(HERE, here.filesystem, "the pair could not be made", shorts=(here.next_short,))
-    return target, TakeSnapshot(HERE, target, "the first state to send", undo=undo)
+    why = "the pair could not be made"
+    undo = Destroy(HERE, here.filesystem, why, shorts=(here.next_short,), recursive=here.recursive)
+    return target, TakeSnapshot(HERE, target, "the first state to send", undo=undo, recursive=here.recursive)
 
 
 def _properties_with_stream(here: Side, seen: Observed, carried: t.Mapping[str, str]) -> dict[str, t.Any]:
@@ -214,6 +246,8 @@ def _properties_with_stream(here: Side, seen: Observed, carried: t.Mapping[str, 
 def _registration_there(here: Side, goal: PairGoal, there: Side | None) -> dict[str, str]:
     """The configuration that the peer is to have."""
     wanted = {names.property_name(here.tag, name): value for name, value in _configuration(here, goal).items()}
+    record = tree_record(there or here, goal.with_tree(here).recursive)
+    wanted.update({names.property_name(here.tag, name): value for name, value in record.items()})
     count = goal.peer_savecount or goal.savecount
     if count is None and (there is None or there.dataset.value(names.property_name(here.tag, "savecount")) is None):
         count = goal.default_savecount
@@ -272,22 +306,24 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
         )
     common = find_base(here, there, goal.force)
     _check_adopted(here, there, common, goal.adopt or NEWEST)
+    tree = goal.with_tree(here)
+    below = check_below(tree, there, goal.force)
     yield from _register(here, goal)
-    if goal.force and there.after(common.there):
-        yield Rollback(
-            PEER,
-            common.there.name,
-            "force was given: what it has of its own is thrown away",
-            loses=tuple(found.short for found in there.after(common.there)),
-        )
+    if goal.force:
+        for step in roll_tree_back(there, common, below):
+            if t.cast(Rollback, step).loses:
+                yield step
     yield from register_there(here, goal, dict({"readonly": "on"}, **goal.peer_properties), there)
     ours = names.parse_snapshot(here.tag, common.here.short)
-    if ours and not ours.unsent and common.here.short == common.there.short:
+    whole = trees.arrived(below, common)
+    if ours and not ours.unsent and common.here.short == common.there.short and whole:
         yield from _finish(here, goal, common.here.name, common.there.name, (common.here, common.there))
         return
-    target = f"{here.filesystem}@{here.next_short}"
-    undo = Destroy(HERE, here.filesystem, "the pair could not be made", shorts=(here.next_short,))
-    yield TakeSnapshot(HERE, target, "the first state of the pair", undo=undo)
+    target = f"{here.filesystem}@{tree.next_short}"
+    why, shorts = "the pair could not be made", (tree.next_short,)
+    undo = Destroy(HERE, here.filesystem, why, shorts=shorts, recursive=tree.recursive)
+    yield TakeSnapshot(HERE, target, "the first state of the pair", undo=undo, recursive=tree.recursive)
+    yield from trees.bring(tree, there, tree.next_short, goal.now, settings)
     yield from send_steps(here, there, common.here, target, goal.now, settings)
     yield from _become_master(here)
 

@@ -19,12 +19,15 @@ from .errors import BadInput, BadProperty
 LOCAL = "local"
 RECEIVED = "received"
 INHERITED = "inherited"
+ASKED = "asked"
+"""Not of ZFS: the caller of this run said so, and no dataset has recorded it yet."""
 
 CONFIGURATION = ("src-fs", "src-host", "dest-fs", "dest-host", "savecount")
 """The properties that register a pair, in the order in which the script writes them."""
 USER_PROPERTIES = (
     *CONFIGURATION,
     "src-name",
+    "recursive",
     "master",
     "promoted",
     "lock-pid",
@@ -82,13 +85,33 @@ class Snapshot:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A filesystem or volume with its snapshots, oldest first, as one host showed it."""
+    """A filesystem or volume with its snapshots, oldest first, as one host showed it.
+
+    :param children: all datasets below it, parents first, where they were looked at: those of a tree that is a pair.
+    """
 
     name: str
     type: str
     guid: int
     properties: t.Mapping[str, Property]
     snapshots: tuple[Snapshot, ...] = ()
+    children: tuple[Dataset, ...] = ()
+
+    def as_tree(self, tag: str) -> Dataset:
+        """This dataset taken for the root of a tree, whatever it says."""
+        asked = {names.property_name(tag, "recursive"): Property("yes", ASKED)}
+        return dataclasses.replace(self, properties={**self.properties, **asked})
+
+    def find(self, name: str) -> Dataset | None:
+        """This dataset or the one of that name below it."""
+        return next((found for found in (self, *self.children) if found.name == name), None)
+
+    def put(self, member: Dataset) -> Dataset:
+        """This dataset with one of its tree, or itself, replaced or added."""
+        if member.name == self.name:
+            return member
+        others = [found for found in self.children if found.name != member.name]
+        return dataclasses.replace(self, children=tuple(sorted([*others, member], key=lambda found: found.name)))
 
     def value(self, name: str) -> str | None:
         """The value of a property whatever its source, None if it is not set or not known here."""
@@ -153,6 +176,22 @@ class Side:
     @property
     def is_master(self) -> bool:
         return self.dataset.local(names.property_name(self.tag, "master")) == "yes"
+
+    @property
+    def recursive(self) -> bool:
+        """Whether everything below belongs to the pair too."""
+        full = names.property_name(self.tag, "recursive")
+        return self._own("recursive") == "yes" or self.dataset.source(full) == ASKED
+
+    @property
+    def below(self) -> tuple[Side, ...]:
+        """The datasets below it as far as they were looked at, parents first; none has a record of its own."""
+        return tuple(dataclasses.replace(self, dataset=found) for found in self.dataset.children)
+
+    @property
+    def members(self) -> tuple[Side, ...]:
+        """The datasets below it that belong to the pair."""
+        return self.below if self.recursive else ()
 
     @property
     def role(self) -> str:
@@ -316,7 +355,8 @@ class Side:
     @property
     def next_short(self) -> str:
         """The short name of the snapshot that would be made next."""
-        return names.snapshot_name(self.tag, names.next_serial(self.tag, (found.short for found in self.snapshots)))
+        taken = (found.short for side in (self, *self.members) for found in side.snapshots)
+        return names.snapshot_name(self.tag, names.next_serial(self.tag, taken))
 
     def by_guid(self, guid: int) -> Snapshot | None:
         return next((found for found in self.snapshots if found.guid == guid), None)

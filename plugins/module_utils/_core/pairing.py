@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from . import names
-from .creating import NEWEST, PairGoal, adopt, create, register_there, registered_properties, same_value
+from . import names, trees
+from .creating import NEWEST, PairGoal, adopt, create, register_there, registered_properties, same_value, tree_record
 from .errors import BadProperty, PairedElsewhere
 from .model import INHERITED, Endpoint, Observed, Side, newest_common
 from .plan import Plan
@@ -17,7 +17,7 @@ from .roles import check_exists, check_master, check_not_itself, check_replica, 
 from .settings import Settings
 from .state import HERE, PEER, State
 from .steps import Destroy, Inherit, SetProperties, Step, Unmark
-from .syncing import complete_record, find_base
+from .syncing import check_below, complete_record, find_base
 
 __all__ = ["NEWEST", "PairGoal", "belongs_above", "plan_absent", "plan_present"]
 
@@ -85,12 +85,15 @@ def _mend(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
     else:
         _check_mutual(here, there)
     _check_counts(here, there, goal)
-    yield from _set_where_different(here, HERE, _savecount(here.tag, goal.savecount))
-    values = _savecount(here.tag, goal.peer_savecount or goal.savecount)
+    trees.check_tree(goal.with_tree(here))
+    wanted = dict(_savecount(here.tag, goal.savecount), **_tree(here, goal))
+    yield from _set_where_different(here, HERE, wanted)
+    values = dict(_savecount(here.tag, goal.peer_savecount or goal.savecount), **_tree(there, goal))
     if here.is_master:
         values.update({"readonly": "on"}, **goal.peer_properties)
         yield from register_there(here, _as_recorded(goal, here), values, there)
-        yield from complete_record(here, common)
+        if trees.arrived(check_below(here, there, force=True), common):
+            yield from complete_record(here, common)
     else:
         yield from _set_where_different(there, PEER, values)
 
@@ -125,6 +128,10 @@ def _as_recorded(goal: PairGoal, here: Side) -> PairGoal:
 
 def _savecount(tag: str, count: int | None) -> dict[str, str]:
     return {} if count is None else {names.property_name(tag, "savecount"): str(count)}
+
+
+def _tree(side: Side, goal: PairGoal) -> dict[str, str]:
+    return {names.property_name(side.tag, name): value for name, value in tree_record(side, goal.recursive).items()}
 
 
 def _set_where_different(side: Side, which: str, wanted: t.Mapping[str, str]) -> t.Iterator[Step]:
@@ -172,6 +179,7 @@ def _unmake(side: Side, which: str, force: bool, more: t.Sequence[str] = ()) -> 
             side.filesystem,
             "force was given: the pair's snapshots go with it",
             shorts=tuple(found.short for found in own),
+            recursive=side.recursive,
         )
     gone = own if force else ()
     marked = [found for found in side.snapshots if found.sent is not None or found.bad_mark is not None]

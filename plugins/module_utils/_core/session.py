@@ -73,12 +73,15 @@ class Session:
 
         :param more: further native properties to read.
         """
-        seen = look(self.here, self.settings.tag, filesystems, self._memory, more)
+        trees = None if self.settings.recursive else ()
+        seen = look(self.here, self.settings.tag, filesystems, self._memory, more, trees)
         self.features = seen.features
         wanted = list(seen.datasets) if filesystems is None else filesystems
         return {name: self._observed(name, seen.datasets.get(name)) for name in wanted}
 
     def _observed(self, filesystem: str, dataset: Dataset | None) -> Observed:
+        if self.settings.recursive and dataset is not None:
+            dataset = _taken_for_tree(dataset, self.settings.tag)
         return Observed(self.settings.tag, self.settings.identity, filesystem, dataset, features_here=self.features)
 
     def settle(self, filesystems: t.Sequence[str] | None) -> bool:
@@ -126,14 +129,23 @@ class Session:
         :param parents: where a dataset does not exist, look at the one above too: it may have to be created.
         """
         peer = self.peer(pairs[0].peer_host)
-        seen = look(peer, self.settings.tag, _distinct(pair.peer_filesystem for pair in pairs), self._memory, more)
+        wanted = _distinct(pair.peer_filesystem for pair in pairs)
+        trees = [pair.peer_filesystem for pair in pairs if self._is_tree(pair)]
+        seen = look(peer, self.settings.tag, wanted, self._memory, more, trees)
         datasets = dict(seen.datasets)
         above = _distinct(
             names.parent_of(pair.peer_filesystem) for pair in pairs if pair.peer_filesystem not in datasets
         )
         if parents and any(above):
             datasets.update(look(peer, self.settings.tag, [name for name in above if name], self._memory).datasets)
+        datasets.update(
+            (name, _taken_for_tree(datasets[name], self.settings.tag)) for name in trees if name in datasets
+        )
         return [_with_peer(pair, datasets, seen.features) for pair in pairs]
+
+    def _is_tree(self, seen: Observed) -> bool:
+        side = seen.side_here
+        return self.settings.recursive or (side is not None and side.recursive)
 
     # Doing
 
@@ -205,6 +217,10 @@ class Session:
             done = where.run(argv)
             if done.status:
                 raise zfs.failure(argv, done.status, done.err, where.host)
+
+
+def _taken_for_tree(dataset: Dataset, tag: str) -> Dataset:
+    return dataset if Side("", "", tag, dataset).recursive else dataset.as_tree(tag)
 
 
 def _overtaken(filesystem: str, pid: int) -> str:

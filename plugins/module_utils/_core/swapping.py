@@ -102,6 +102,10 @@ def ends(seen: Observed, goal: MoveGoal) -> Ends:
             hint="zrep_info on both hosts shows who is whose; remove the half that is wrong with "
             "zrep_pair state=absent local_only=true",
         )
+    if there.recursive and not here.recursive:
+        error = here.bad_property("recursive", "-", f"{there.host} says that all that is below belongs to the pair")
+        error.hint = "have both sides agree: zrep_pair on the master with recursive=true or recursive=false"
+        raise error
     first = End(here, HERE, seen.features_here, seen.peer_host, HERE in seen.readonly_above)
     second = End(there, PEER, seen.features_there, known, PEER in seen.readonly_above)
     return Ends(first, second) if goal.role == MASTER else Ends(second, first)
@@ -207,10 +211,13 @@ def thaw(end: End) -> list[Step]:
 
 
 def mount(end: End) -> list[Step]:
-    """Mount a side if it can be."""
-    if end.side.mounted or not end.side.mountable:
-        return []
-    return [Mount(end.at, end.side.filesystem, "a master is in use")]
+    """Mount a side if it can be, and what is below it as it would be at boot."""
+    wanted = [side for side in end.side.members if side.dataset.value("canmount") == "on"]
+    return [
+        Mount(end.at, side.filesystem, "a master is in use")
+        for side in (end.side, *wanted)
+        if side.mountable and not side.mounted
+    ]
 
 
 def keep_master(end: End, replica: str) -> list[Step]:
