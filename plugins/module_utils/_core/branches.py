@@ -19,14 +19,17 @@ class RenameDataset(Step):
     """Rename a dataset of a tree with all that is below it.
 
     :param aside: the new name is outside of the tree.
+    :param mounted: it is mounted, which a dataset that is renamed below a read-only one cannot be at its new place.
     """
 
     action = "rename_dataset"
     new_name: str = ""
     aside: bool = False
+    mounted: bool = False
 
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
-        return [zfs.rename(self.target, self.new_name)]
+        before = [zfs.unmount(self.target)] if self.mounted else []
+        return [*before, zfs.rename(self.target, self.new_name)]
 
     def apply(self, state: State) -> State:
         root = state.side(self.side)

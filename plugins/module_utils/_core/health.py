@@ -11,9 +11,9 @@ from .diverging import Changes, Divergence, Listing
 from .errors import BadProperty, ZrepError
 from .model import Observed, Side, newest_common
 from .report import iso
-from .returning import has_own
 from .roles import check_replica
 from .syncing import find_base
+from .trees import has_own
 
 ERROR = "error"
 WARNING = "warning"

@@ -103,9 +103,14 @@ class Session:
         peer = self.peer(seen.peer_host)
         self._run(zfs.settle([seen.peer_filesystem], self.settings.tag, seen.features_there) or (), peer)
 
-    def look_at(self, shell: Shell, datasets: t.Sequence[str], more: t.Sequence[str] = ()) -> dict[str, Dataset]:
-        """Datasets of a host that are no pairs, by name, as far as they exist."""
-        return look(shell, self.settings.tag, datasets, self._memory, more).datasets
+    def look_at(
+        self, shell: Shell, datasets: t.Sequence[str], more: t.Sequence[str] = (), trees: t.Sequence[str] = ()
+    ) -> dict[str, Dataset]:
+        """Datasets of a host that are no pairs, by name, as far as they exist.
+
+        :param trees: those of them of which all that is below is wanted too.
+        """
+        return look(shell, self.settings.tag, datasets, self._memory, more, trees).datasets
 
     def own_properties(self, dataset: str) -> list[str]:
         """The properties that a dataset of this host has of its own, whoever set them."""

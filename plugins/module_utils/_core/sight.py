@@ -91,19 +91,22 @@ class Sight:
         self.seen = dataclasses.replace(self.seen, readonly_above=self._above)
         return self.seen
 
-    def datasets(self, side: str, wanted: t.Iterable[str]) -> dict[str, Dataset]:
-        """Other datasets on the host of one side, as far as they exist."""
+    def datasets(self, side: str, wanted: t.Iterable[str], trees: t.Sequence[str] = ()) -> dict[str, Dataset]:
+        """Other datasets on the host of one side, as far as they exist.
+
+        :param trees: those of them of which all that is below is wanted too.
+        """
         more = (names.property_name(self.seen.tag, PRESERVED_FROM),)
-        return self._session.look_at(self.shell(side), [name for name in wanted if name], more)
+        return self._session.look_at(self.shell(side), [name for name in wanted if name], more, trees)
 
     def copy(self, side: str, name: str | None) -> Dataset | None:
         """The dataset that a plan copied one side to."""
         if name is None:
             return None
         if self._predicted:
-            source = self.seen.here if side == HERE else self.seen.there
-            return Dataset(name, "filesystem", 0, {}, source.snapshots if source else ())
-        return self.datasets(side, [name]).get(name)
+            return _copied(self.seen.here if side == HERE else self.seen.there, name)
+        tree = self.seen.side_here is not None and self.seen.side_here.recursive
+        return self.datasets(side, [name], [name] if tree else []).get(name)
 
     def check_script_lock_there(self) -> None:
         """Raise Busy while a process of the script on the peer holds its lock."""
@@ -126,3 +129,12 @@ class Sight:
             done = self.peer.run(("uname", "-n"))
             self.host_name = done.out.strip() if done.status == 0 else seen.peer_host
         return names.check_host(names.short_host(self.host_name), "the host name of the peer")
+
+
+def _copied(source: Dataset | None, name: str) -> Dataset:
+    """The copy of a dataset as a plan would leave it."""
+    found = Dataset(name, "filesystem", 0, {}, source.snapshots if source else ())
+    for child in source.children if source else ():
+        place = name + child.name[len(source.name if source else "") :]
+        found = found.put(Dataset(place, child.type, 0, {}, child.snapshots))
+    return found

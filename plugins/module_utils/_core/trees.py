@@ -196,7 +196,11 @@ class _Shape:
         self._at = at
         self._names = {side.filesystem: side.filesystem for side in receiver.below}
         """The present name of each dataset by the one that it was seen under."""
+        self._unmounted: set[str] = set()
         self._partners = {branch.receiver.filesystem for branch in found.branches if branch.receiver is not None}
+
+    def _side(self, seen: str) -> Side:
+        return next(found for found in self._root.below if found.filesystem == seen)
 
     def clear(self, branch: Branch, wanted: str) -> list[Step]:
         """Give a dataset its name, and whatever has that name another one."""
@@ -236,7 +240,7 @@ class _Shape:
                 hint="rename it there, and let the pair have a dataset of its own as its replica",
             )
         below = name[len(self._root.filesystem) + 1 :].replace("/", "_")
-        side = next(found for found in self._root.below if found.filesystem == seen)
+        side = self._side(seen)
         values = {READONLY: "on"}
         if side.dataset.type == "filesystem":
             values["canmount"] = "noauto"
@@ -249,10 +253,14 @@ class _Shape:
         ]
 
     def _rename(self, old: str, new: str, why: str, aside: bool = False) -> Step:
+        mounted = False
         for seen, name in self._names.items():
+            if name == old:
+                mounted = self._side(seen).mounted and old not in self._unmounted
             if name == old or name.startswith(old + "/"):
                 self._names[seen] = new + name[len(old) :]
-        return RenameDataset(self._at, old, why, phase=SEND_PHASE, new_name=new, aside=aside)
+                self._unmounted.add(self._names[seen])
+        return RenameDataset(self._at, old, why, phase=SEND_PHASE, new_name=new, aside=aside, mounted=mounted)
 
 
 def remarks(steps: t.Iterable[Step]) -> list[str]:
@@ -274,3 +282,43 @@ def remember(side: Side, which: str, recursive: bool) -> list[Step]:
         return []
     why = "all that is below belongs to the pair" if recursive else "only the root belongs to the pair"
     return [SetProperties(which, side.filesystem, why, values=((name, "yes" if recursive else "no"),))]
+
+
+# What a side has of its own
+
+
+class Part(t.NamedTuple):
+    """A dataset of a tree, or its root.
+
+    :param base: the snapshot of it that the other side has too, None if it has nothing of it.
+    """
+
+    side: Side
+    base: Snapshot | None
+
+    @property
+    def has_own(self) -> bool:
+        """Whether it has content of its own, as far as ZFS can tell."""
+        return self.base is None or has_own(self.side, self.base)
+
+    def below(self, root: str) -> str:
+        """What its name has more than that of its root."""
+        return self.side.filesystem[len(root) :]
+
+
+def has_own(side: Side, base: Snapshot) -> bool:
+    """Whether a side has content of its own since a snapshot, as far as ZFS can tell."""
+    return any(found.written != 0 for found in side.after(base)) or side.dataset.written != 0
+
+
+def parts(side: Side, base: Snapshot, other_side: Side | None = None) -> list[Part]:
+    """A root and what is below it, parents first, each with its newest snapshot that the other side has too.
+
+    :param base: the root's.
+    :param other_side: None if it cannot be asked: then what was snapshotted together counts.
+    """
+    root = Part(side, base)
+    if other_side is None:
+        return [root, *(Part(member, member.by_short(base.short)) for member in side.members)]
+    below = match(side, other_side).branches if side.recursive else []
+    return [root, *(Part(found.sender, found.common.here if found.common else None) for found in below)]
