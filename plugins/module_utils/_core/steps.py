@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
+import zlib
 
 from . import names, zfs
 from .model import Dataset, Features, Snapshot
@@ -101,7 +102,8 @@ class TakeSnapshot(Step):
         def change(before: tuple[Snapshot, ...]) -> t.Iterable[Snapshot]:
             txg = before[-1].createtxg + 1 if before else 1
             # The real GUID is not known before; any that no snapshot has will do to tell it from the others.
-            return (*before, Snapshot(dataset.name, short, -txg, txg, 0, written=dataset.number("written")))
+            guid = -(zlib.crc32(dataset.name.encode()) << 32 | txg)
+            return (*before, Snapshot(dataset.name, short, guid, txg, 0, written=dataset.number("written")))
 
         return with_snapshots(unwritten(state, self.side, dataset.name), self.side, dataset.name, change)
 

@@ -112,11 +112,8 @@ def in_shape(found: Match, sender: Side, receiver: Side) -> bool:
 
 def unsent(root: Side, base: Snapshot | None) -> int | None:
     """Bytes written to a tree since a snapshot of its root, None if ZFS cannot tell."""
-    parts = [unsent_bytes(root, base)]
-    for member in root.members:
-        held = member.by_short(base.short) if base is not None else None
-        parts.append(unsent_bytes(member, held) if held else member.dataset.number("referenced"))
-    return None if any(part is None for part in parts) else sum(part for part in parts if part is not None)
+    sizes = [part.size for part in parts(root, base)] if base is not None else [None]
+    return None if None in sizes else sum(size or 0 for size in sizes)
 
 
 # Bringing the receiver up to date
@@ -300,6 +297,11 @@ class Part(t.NamedTuple):
     def has_own(self) -> bool:
         """Whether it has content of its own, as far as ZFS can tell."""
         return self.base is None or has_own(self.side, self.base)
+
+    @property
+    def size(self) -> int | None:
+        """How many bytes that are, None if ZFS cannot tell."""
+        return unsent_bytes(self.side, self.base) if self.base else self.side.dataset.number("referenced")
 
     def below(self, root: str) -> str:
         """What its name has more than that of its root."""
