@@ -116,7 +116,7 @@ class Dataset:
     def value(self, name: str) -> str | None:
         """The value of a property whatever its source, None if it is not set or not known here."""
         found = self.properties.get(name)
-        return None if found is None or found.value == "-" else found.value
+        return None if found is None or found.value == "-" or found.source == ASKED else found.value
 
     def number(self, name: str) -> int | None:
         """The value of a numeric property in bytes or as a plain number, None if ZFS could not tell."""
