@@ -25,17 +25,13 @@ def below(host: Host, root: str) -> list[str]:
     return [name[len(root) + 1 :] for name in found if name != root]
 
 
-def remove(host: Host, dataset: str) -> None:
-    """Destroy a dataset with all below it. Fuse lets go of what was written to a moment after that."""
-    host.run(
-        [
-            "sh",
-            "-c",
-            'until e=$(zfs destroy -r "$1" 2>&1); do case $e in *busy*) ;; *) exit 1 ;; esac; done',
-            "sh",
-            dataset,
-        ]
-    )
+# Fuse lets go of what was written to a moment after that; until then it is busy.
+PATIENTLY = 'until e=$("$@" 2>&1); do case $e in *busy*) ;; *) echo "$e" >&2; exit 1 ;; esac; done'
+
+
+def patiently(host: Host, *words: str) -> None:
+    """Run a zfs command, again as long as something is busy."""
+    host.run(["sh", "-c", PATIENTLY, "sh", "zfs", *words])
 
 
 def make_tree(fresh, a: Host, b: Host, **options: object) -> Pair:
@@ -97,8 +93,8 @@ def test_children_that_come_and_go(fresh, host1: Host, host2: Host) -> None:
     pair = make_tree(fresh, host1, host2)
     host1.zfs("create", "-p", f"{pair.fs}/n/m")
     pair.write("new\n", "n/m/file")
-    host1.zfs("rename", f"{pair.fs}/a", f"{pair.fs}/z")
-    remove(host1, f"{pair.fs}/c")
+    patiently(host1, "rename", f"{pair.fs}/a", f"{pair.fs}/z")
+    patiently(host1, "destroy", "-r", f"{pair.fs}/c")
     host1.zfs("create", f"{pair.fs}/c")
     result = pair.sync()
     assert_same_tree(pair)
@@ -109,7 +105,7 @@ def test_children_that_come_and_go(fresh, host1: Host, host2: Host) -> None:
     # What was renamed is not sent again.
     assert any(action[1] == "rename_dataset" and action[2] == f"{pair.dest}/a" for action in result.actions)
     assert snapshots(host2, f"{pair.dest}/z/b") == ["zrep_000000", "zrep_000001"]
-    remove(host1, f"{pair.fs}/n")
+    patiently(host1, "destroy", "-r", f"{pair.fs}/n")
     pair.sync()
     assert_same_tree(pair)
     (gone,) = [name for name in host2.zfs("list", "-H", "-o", "name").split() if name.endswith("_n")]
