@@ -94,6 +94,22 @@ options:
     description: Native or user properties that the replica always has. They are put right on every run.
     type: dict
     default: {}
+  exclude_properties:
+    description:
+      - Properties of the master, native or user properties, that do not go along with the first copy; V(all) for none
+        of them. It is remembered with the pair, and concerns what is below a tree too, also what is made there later.
+      - Without it all properties that are set on the master itself go along, but for C(mountpoint). The replica is
+        C(readonly). Versions of ZFS without C(receive -x) carry none at all.
+    type: list
+    elements: str
+  keep_mountpoint:
+    description:
+      - Whether a side that becomes the master is mounted where the master was. It is remembered with the pair, and for
+        each filesystem below it that has a mountpoint of its own.
+      - As long as a side is the replica it keeps its own mountpoint, so that nothing is mounted over a path of its
+        host. A planned move to a host where the path is in use is refused; one by force leaves the mountpoint there.
+      - Without it each side keeps its own mountpoint at all times.
+    type: bool
 seealso:
   - module: zfsops.zrep.zrep_sync
   - module: zfsops.zrep.zrep_info
@@ -223,6 +239,8 @@ def arguments() -> dict:
         local_only={"type": "bool", "default": False},
         create_properties={"type": "dict", "default": {}},
         peer_properties={"type": "dict", "default": {}},
+        exclude_properties={"type": "list", "elements": "str"},
+        keep_mountpoint={"type": "bool"},
     )
 
 
@@ -254,7 +272,16 @@ def main() -> None:
             "force": params["force"],
             "create_properties": properties("create_properties"),
             "peer_properties": properties("peer_properties"),
+            "exclude": excluded(),
+            "keep_mountpoint": params["keep_mountpoint"],
         }
+
+    def excluded() -> tuple | None:
+        if params["exclude_properties"] is None:
+            return None
+        return tuple(
+            sorted({names.check_property(name, "exclude_properties") for name in params["exclude_properties"]})
+        )
 
     def count(name: str) -> int | None:
         return None if params[name] is None else names.check_savecount(params[name], name)

@@ -27,7 +27,8 @@ def this_end(seen: Observed) -> End:
     """This side as one end of a move."""
     here = check_paired(seen)
     here.check_marks()
-    return End(here, HERE, seen.features_here, seen.peer_host or here.peer.host, HERE in seen.readonly_above)
+    known = seen.peer_host or here.peer.host
+    return End(here, HERE, seen.features_here, known, HERE in seen.readonly_above, seen.occupied)
 
 
 def plan_takeover(seen: Observed, goal: MoveGoal) -> Plan:

@@ -15,7 +15,7 @@ import typing as t
 
 from . import names, trees
 from .errors import Exists, NoCommonSnapshot, NotFound, PoolFull, SplitBrain
-from .model import LOCAL, RECEIVED, USER_PROPERTIES, Common, Dataset, Endpoint, Observed, Property, Side, Snapshot
+from .model import ALL, LOCAL, RECEIVED, USER_PROPERTIES, Common, Dataset, Endpoint, Observed, Property, Side, Snapshot
 from .settings import Settings
 from .state import HERE, PEER
 from .steps import (
@@ -49,6 +49,8 @@ class PairGoal:
     :param create_properties: properties that the replica gets when it is made.
     :param peer_properties: properties that the replica always has.
     :param recursive: whether all that is below belongs to the pair; None to leave it as it is.
+    :param exclude: properties of the master that are not to go to the replica; None to leave it as it is.
+    :param keep_mountpoint: whichever side is the master is mounted at the same place; None to leave it as it is.
     """
 
     peer: Endpoint
@@ -61,21 +63,38 @@ class PairGoal:
     create_properties: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     peer_properties: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     recursive: bool | None = None
+    exclude: tuple[str, ...] | None = None
+    keep_mountpoint: bool | None = None
 
-    def with_tree(self, here: Side) -> Side:
-        """A side as it will be once it has recorded whether it is a tree."""
-        name = names.property_name(here.tag, "recursive")
-        wanted = {} if self.recursive is None else {name: Property("yes" if self.recursive else "no", LOCAL)}
-        return dataclasses.replace(
-            here, dataset=dataclasses.replace(here.dataset, properties={**here.dataset.properties, **wanted})
-        )
+    def manner(self, here: Side, side: Side) -> dict[str, str]:
+        """What a side is to record of how the pair replicates; what is as ever and always was so needs no record.
+
+        :param here: the master.
+        """
+        found = {}
+        if self.recursive or (self.recursive is not None and side.recursive):
+            found["recursive"] = "yes" if self.recursive else "no"
+        if self.exclude or (self.exclude is not None and side.excluded):
+            found["exclude"] = ",".join(self.exclude)
+        place = here.dataset.value("mountpoint") or ""
+        if self.keep_mountpoint and place.startswith("/"):
+            found["mountpoint"] = place
+        elif self.keep_mountpoint is False and side.place:
+            found["mountpoint"] = ""
+        return {names.property_name(here.tag, name): value for name, value in found.items()}
+
+    def recorded(self, here: Side) -> Side:
+        """The master as it will be once it has recorded that."""
+        wanted = {name: Property(value, LOCAL) for name, value in self.manner(here, here).items()}
+        properties = {**here.dataset.properties, **wanted}
+        return dataclasses.replace(here, dataset=dataclasses.replace(here.dataset, properties=properties))
 
 
 def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.Iterator[Step]:
     """Make the replica with a first full copy, or complete what a creation that died has left."""
     there = seen.side_there
     half = _half_born(here, there)
-    tree = goal.with_tree(here)
+    tree = goal.recorded(here)
     trees.check_tree(tree)
     if half is None:
         _check_destination(tree, seen, goal)
@@ -101,7 +120,7 @@ def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.
         "the first full copy",
         destination=goal.peer.filesystem,
         options=settings.send_options,
-        **_properties_with_stream(here, seen, carried),
+        **_properties_with_stream(tree, seen, carried),
     )
     # Below a root that can be written to, nothing is received: it could be mounted and changed before its time.
     if not seen.features_there.modern:
@@ -185,8 +204,8 @@ def _register(here: Side, goal: PairGoal) -> t.Iterator[Step]:
     """Write the configuration on this side, as far as it is not there."""
     wanted = _configuration(here, goal)
     wanted["savecount"] = str(goal.savecount or _kept_savecount(here) or goal.default_savecount)
-    wanted.update(tree_record(here, goal.recursive))
     values = {names.property_name(here.tag, name): value for name, value in wanted.items()}
+    values.update(goal.manner(here, here))
     missing = {name: value for name, value in values.items() if here.dataset.local(name) != value}
     if missing:
         before = tuple((name, here.dataset.local(name)) for name in missing)
@@ -194,11 +213,12 @@ def _register(here: Side, goal: PairGoal) -> t.Iterator[Step]:
         yield SetProperties(HERE, here.filesystem, "registers the pair", values=tuple(missing.items()), undo=undo)
 
 
-def tree_record(side: Side, recursive: bool | None) -> dict[str, str]:
-    """What a side is to record about being a tree; what is none and never was one needs no record."""
-    if recursive is None or (not recursive and not side.recursive):
-        return {}
-    return {"recursive": "yes" if recursive else "no"}
+def _as_here(goal: PairGoal, here: Side) -> PairGoal:
+    """The goal for the peer, which is to record what the master does."""
+    known = goal.recorded(here)
+    return dataclasses.replace(
+        goal, recursive=known.recursive, exclude=known.excluded, keep_mountpoint=bool(known.place)
+    )
 
 
 def _kept_savecount(here: Side) -> int | None:
@@ -239,15 +259,18 @@ def _properties_with_stream(here: Side, seen: Observed, carried: t.Mapping[str, 
     """
     if not (seen.features_here.modern and seen.features_there.modern):
         return {}
-    exclude = ("mountpoint",) if here.dataset.type == "filesystem" else ()
+    exclude: tuple[str, ...] = ("mountpoint",) if here.dataset.type == "filesystem" else ()
+    if ALL in here.excluded:
+        return {"set_there": tuple(carried.items())}
+    # What is set there is no matter of the stream.
+    exclude += tuple(name for name in here.excluded if name not in exclude and name not in carried)
     return {"with_properties": True, "exclude": exclude, "set_there": tuple(carried.items())}
 
 
 def _registration_there(here: Side, goal: PairGoal, there: Side | None) -> dict[str, str]:
     """The configuration that the peer is to have."""
     wanted = {names.property_name(here.tag, name): value for name, value in _configuration(here, goal).items()}
-    record = tree_record(there or here, goal.with_tree(here).recursive)
-    wanted.update({names.property_name(here.tag, name): value for name, value in record.items()})
+    wanted.update(_as_here(goal, here).manner(here, there or here))
     count = goal.peer_savecount or goal.savecount
     if count is None and (there is None or there.dataset.value(names.property_name(here.tag, "savecount")) is None):
         count = goal.default_savecount
@@ -306,7 +329,7 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
         )
     common = find_base(here, there, goal.force)
     _check_adopted(here, there, common, goal.adopt or NEWEST)
-    tree = goal.with_tree(here)
+    tree = goal.recorded(here)
     below = check_below(tree, there, goal.force)
     yield from _register(here, goal)
     if goal.force:

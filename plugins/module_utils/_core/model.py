@@ -28,6 +28,8 @@ USER_PROPERTIES = (
     *CONFIGURATION,
     "src-name",
     "recursive",
+    "exclude",
+    "mountpoint",
     "master",
     "promoted",
     "lock-pid",
@@ -37,6 +39,7 @@ USER_PROPERTIES = (
     "sent",
     "drill",
 )
+ALL = "all"
 PRESERVED_FROM = "preserved-from"
 """On a dataset that preserves what a side had of its own, and on no pair: the snapshot since which it had it."""
 
@@ -182,6 +185,16 @@ class Side:
         """Whether everything below belongs to the pair too."""
         full = names.property_name(self.tag, "recursive")
         return self._own("recursive") == "yes" or self.dataset.source(full) == ASKED
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """The properties of the master that are not to go to the replica, or ALL."""
+        return tuple(name for name in (self._own("exclude") or "").split(",") if name)
+
+    @property
+    def place(self) -> str:
+        """Where this dataset is to be mounted while its side is the master, empty for where it is."""
+        return self._own("mountpoint") or ""
 
     @property
     def below(self) -> tuple[Side, ...]:
@@ -427,6 +440,7 @@ class Observed:
     :param there_parent: the dataset above it, asked for where something may have to be created.
     :param asked: whether the peer was asked; if not, ``there`` says nothing.
     :param identity_there: the name under which the peer records itself, empty if it was not asked for.
+    :param occupied: paths on the host of the side that becomes the master that hold something already.
     :param readonly_above: the sides (HERE, PEER) that would inherit ``readonly=on``, as far as that was asked.
     """
 
@@ -443,6 +457,7 @@ class Observed:
     features_there: Features = Features()
     identity_there: str = ""
     readonly_above: frozenset[str] = frozenset()
+    occupied: frozenset[str] = frozenset()
 
     @property
     def side_here(self) -> Side | None:

@@ -14,7 +14,7 @@ import functools
 import typing as t
 
 from . import trees
-from .errors import Busy, Diverged, InUse, NoCommonSnapshot, NotReady, PartialReceive, PoolFull, ZrepError
+from .errors import Busy, Diverged, Exists, InUse, NoCommonSnapshot, NotReady, PartialReceive, PoolFull, ZrepError
 from .freezing import freeze
 from .model import Common, Observed, Side, newest_common
 from .plan import Plan, predict
@@ -22,7 +22,7 @@ from .roles import UNTOUCHED
 from .settings import Settings
 from .state import State
 from .steps import Step
-from .swapping import Ends, MoveGoal, ends, swap
+from .swapping import End, Ends, MoveGoal, ends, swap, wrong_places
 from .syncing import check_below, check_room, complete_record, find_base, push
 
 
@@ -128,6 +128,7 @@ def preflight(found: Ends) -> list[ZrepError]:
         lambda: _check_transfer(old, new),
         lambda: _check_way_back(old),
         lambda: trees.check_tree(old),
+        lambda: _check_places(found.new),
     )
     branches = trees.match(old, new).branches if old.recursive else []
     both = [(branch.sender, branch.receiver) for branch in branches if branch.receiver is not None]
@@ -167,6 +168,21 @@ def _check_partial(side: Side) -> None:
             dataset=side.filesystem,
             left=UNTOUCHED,
             hint=f"let whoever began it resume it, or give it up with: zfs receive -A {side.filesystem}",
+        )
+
+
+def _check_places(new: End) -> None:
+    """Refuse to mount the new master over what its host has at that path."""
+    taken = [side for side in wrong_places(new.side) if side.place in new.occupied]
+    if taken:
+        raise Exists(
+            "is to be mounted at {}, where its host has something already".format(
+                ", ".join(side.place for side in taken)
+            ),
+            host=new.side.host,
+            dataset=taken[0].filesystem,
+            left=UNTOUCHED,
+            hint="move that away, or have each side keep its own mountpoint: zrep_pair keep_mountpoint=false",
         )
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import typing as t
 
 from . import names, trees
-from .creating import NEWEST, PairGoal, adopt, create, register_there, registered_properties, same_value, tree_record
+from .creating import NEWEST, PairGoal, adopt, create, register_there, registered_properties, same_value
 from .errors import BadProperty, PairedElsewhere
 from .model import INHERITED, Endpoint, Observed, Side, newest_common
 from .plan import Plan
@@ -85,10 +85,10 @@ def _mend(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
     else:
         _check_mutual(here, there)
     _check_counts(here, there, goal)
-    trees.check_tree(goal.with_tree(here))
-    wanted = dict(_savecount(here.tag, goal.savecount), **_tree(here, goal))
+    trees.check_tree(goal.recorded(here))
+    wanted = dict(_savecount(here.tag, goal.savecount), **goal.manner(here, here))
     yield from _set_where_different(here, HERE, wanted)
-    values = dict(_savecount(here.tag, goal.peer_savecount or goal.savecount), **_tree(there, goal))
+    values = dict(_savecount(here.tag, goal.peer_savecount or goal.savecount), **goal.manner(here, there))
     if here.is_master:
         values.update({"readonly": "on"}, **goal.peer_properties)
         yield from register_there(here, _as_recorded(goal, here), values, there)
@@ -128,10 +128,6 @@ def _as_recorded(goal: PairGoal, here: Side) -> PairGoal:
 
 def _savecount(tag: str, count: int | None) -> dict[str, str]:
     return {} if count is None else {names.property_name(tag, "savecount"): str(count)}
-
-
-def _tree(side: Side, goal: PairGoal) -> dict[str, str]:
-    return {names.property_name(side.tag, name): value for name, value in tree_record(side, goal.recursive).items()}
 
 
 def _set_where_different(side: Side, which: str, wanted: t.Mapping[str, str]) -> t.Iterator[Step]:
@@ -189,5 +185,9 @@ def _unmake(side: Side, which: str, force: bool, more: t.Sequence[str] = ()) -> 
     known = registered_properties(side)
     # What names the other side goes last.
     properties = tuple(name for name in more if name not in known) + known
+    for member in side.members:
+        if member.place:
+            name = names.property_name(side.tag, "mountpoint")
+            yield Inherit(which, member.filesystem, why, properties=(name,))
     if properties:
         yield Inherit(which, side.filesystem, why, properties=properties)

@@ -267,6 +267,12 @@ class _Move:
         """Where a side is to become writable, find out what it takes."""
         if side.readonly:
             self._sight.ask_above(at)
+        if not side.is_master:
+            self._sight.ask_places(at)
+            self._warnings += [
+                f"{path} holds something already, so nothing is mounted there"
+                for path in sorted(self._sight.seen.occupied)
+            ]
 
     # Guarding
 

@@ -15,6 +15,7 @@ from .plan import Plan
 from .session import Session, with_recorded_peer
 from .shell import Shell
 from .state import HERE
+from .swapping import wrong_places
 
 MORE = ("canmount", "mountpoint")
 """What a move wants to know beyond the usual."""
@@ -33,6 +34,7 @@ class Sight:
         self._peer_identity = peer_identity
         self._predicted = False
         self._above: frozenset[str] = frozenset()
+        self._occupied: frozenset[str] = frozenset()
         self.host_name = ""
         """What the peer calls itself, as far as somebody has found out."""
         seen = with_recorded_peer(self._look_here())
@@ -59,6 +61,7 @@ class Sight:
             self.seen = dataclasses.replace(
                 now, peer_host=known.peer_host, peer_filesystem=known.peer_filesystem, readonly_above=self._above
             )
+            self.seen = dataclasses.replace(self.seen, occupied=self._occupied)
         return self.seen
 
     def both(self) -> Observed:
@@ -89,6 +92,19 @@ class Sight:
         if found[:1] == ["on"] or (not modern and found == ["off", "temporary"]):
             self._above |= {side}
         self.seen = dataclasses.replace(self.seen, readonly_above=self._above)
+        return self.seen
+
+    def ask_places(self, side: str) -> Observed:
+        """Find out whether one side's host has something where the side is to be mounted once it is the master."""
+        found = self.seen.side_here if side == HERE else self.seen.side_there
+        paths = [one.place for one in wrong_places(found)] if found else []
+        if paths:
+            argv = zfs.occupied(paths)
+            done = self.shell(side).run(argv)
+            if done.status:
+                raise zfs.failure(argv, done.status, done.err, self.shell(side).host)
+            self._occupied = frozenset(path for path in done.out.split("\0") if path)
+        self.seen = dataclasses.replace(self.seen, occupied=self._occupied)
         return self.seen
 
     def datasets(self, side: str, wanted: t.Iterable[str], trees: t.Sequence[str] = ()) -> dict[str, Dataset]:

@@ -18,7 +18,7 @@ import typing as t
 from . import names
 from .branches import RenameDataset
 from .errors import Diverged, PairedElsewhere
-from .model import ASKED, PRESERVED_FROM, Common, Side, Snapshot, newest_common, unsent_bytes
+from .model import ALL, ASKED, PRESERVED_FROM, Common, Side, Snapshot, newest_common, unsent_bytes
 from .roles import UNTOUCHED
 from .settings import Settings
 from .state import HERE
@@ -41,6 +41,10 @@ class Branch:
     sender: Side
     receiver: Side | None = None
     common: Common | None = None
+
+
+Along = t.Dict[str, t.Any]
+"""What goes along with a first stream: fields of Send."""
 
 
 class Match(t.NamedTuple):
@@ -143,14 +147,15 @@ def bring(
             continue
         wanted = moved_to(branch.sender, sender, receiver)
         steps += shape.clear(branch, wanted)
-        steps += _stream(branch, wanted, short, settings, which, along)
+        more = new_member(branch.sender, sender.excluded, bool(sender.place)) if along else {}
+        steps += _stream(branch, wanted, short, settings, which, more)
     return steps + shape.set_aside_the_rest()
 
 
-def _stream(branch: Branch, destination: str, short: str, settings: Settings, which: str, along: bool) -> list[Step]:
+def _stream(branch: Branch, destination: str, short: str, settings: Settings, which: str, new: Along) -> list[Step]:
     target = f"{branch.sender.filesystem}@{short}"
     if branch.common is None:
-        why, base, more = "it is new below the pair", "", new_member(branch.sender) if along else {}
+        why, base, more = "it is new below the pair", "", new
     else:
         held = branch.sender.by_short(short)
         if held is not None and held.createtxg <= branch.common.here.createtxg:
@@ -171,16 +176,29 @@ def _stream(branch: Branch, destination: str, short: str, settings: Settings, wh
     ]
 
 
-def new_member(side: Side) -> dict[str, t.Any]:
+def new_member(side: Side, excluded: t.Sequence[str], placed: bool) -> Along:
     """What goes along with the first stream of a dataset below a root, where zfs can.
 
     Its own properties do, but for the place of its mount, which on the replica must be below that of the root, and for
     what would make it writable there.
+
+    :param excluded: what is not to go along.
+    :param placed: the replica records where it is to be mounted once it is the master.
     """
     exclude = ["mountpoint"] if side.dataset.type == "filesystem" else []
     if side.dataset.local(READONLY) != "on":
         exclude.append(READONLY)
-    return {"with_properties": True, "exclude": tuple(exclude)}
+    set_there = tuple(place_of(side).items()) if placed else ()
+    if ALL in excluded:
+        return {"set_there": set_there}
+    exclude += [name for name in excluded if name not in exclude]
+    return {"with_properties": True, "exclude": tuple(exclude), "set_there": set_there}
+
+
+def place_of(side: Side) -> dict[str, str]:
+    """The record of where a dataset is mounted, if it has a place of its own."""
+    place = side.dataset.local("mountpoint") or ""
+    return {names.property_name(side.tag, "mountpoint"): place} if place.startswith("/") else {}
 
 
 class _Shape:

@@ -384,6 +384,18 @@ def remount(dataset: str) -> Argv:
     return ("sh", "-c", _REMOUNT, dataset, *list_mounted(dataset))
 
 
+_OCCUPIED = """\
+for path; do
+    [ ! -e "$path" ] || [ -d "$path" ] && [ -z "$(ls -A "$path")" ] || printf '%s\\0' "$path"
+done
+"""
+
+
+def occupied(paths: t.Sequence[str]) -> Argv:
+    """Ask which paths hold something that a mount would hide: each of them and a NUL."""
+    return ("sh", "-c", _OCCUPIED, "sh", *paths)
+
+
 def diff(base: str, dataset: str, limit: int) -> Argv:
     """The files that changed since a snapshot, with the time of each change; at most so many lines."""
     command = " ".join(shlex.quote(word) for word in ("zfs", "diff", "-FHt", base, dataset))
