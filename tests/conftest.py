@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 MARKERS = (
+    "both: proven with every kind of ZFS of the lab",
+    "needs(*features): what zfs must be able to do for this test: see FEATURES",
     "acceptance(*cases): the numbers of the cases of the behaviour reference that this test proves",
     "slow: part of `make test-all`, not of `make test`",
     "system: needs root and a lab of ZFS hosts",
@@ -15,3 +17,26 @@ MARKERS = (
 def pytest_configure(config):
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
+
+
+# What the kinds of ZFS in the lab can do that tests ask for with the marker ``needs``.
+FEATURES = {
+    "zfs-fuse": {"holds", "fuse"},
+    "openzfs": {"bookmarks", "diff", "encryption", "holds", "modern", "raw", "resume", "volumes", "written"},
+    "mixed": {"holds", "mixed"},
+}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--zfs", choices=sorted(FEATURES), default="zfs-fuse", help="the ZFS of the lab's hosts")
+
+
+def pytest_collection_modifyitems(config, items):
+    can = FEATURES[config.getoption("--zfs")]
+    kept, without = [], []
+    for item in items:
+        needed = {word for marker in item.iter_markers("needs") for word in marker.args}
+        (kept if needed <= can else without).append(item)
+    if without:
+        config.hook.pytest_deselected(items=without)
+        items[:] = kept

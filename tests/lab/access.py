@@ -9,6 +9,8 @@ from pathlib import Path
 
 from . import files, keys
 from .host import Host
+from .openzfs import image
+from .openzfs.image import OPENZFS
 
 
 def prepare(lab: Path, host: Host) -> None:
@@ -21,7 +23,11 @@ def prepare(lab: Path, host: Host) -> None:
     if host.state.trust:
         keys.make_key(_root_key(lab, host), f"root@{host.name}")
     controller = keys.read_key(lab / "key")
-    files.prepare(host.tree, host.name, host_key, controller.public, host.state.systemd)
+    guest = host.state.kind == OPENZFS
+    lower = image.ready() / "root" if guest else Path("/")
+    files.prepare(host.tree, host.name, host_key, controller.public, host.state.systemd, lower)
+    if guest:
+        host.tree.write("etc/ssh/sshd_config.d/lab.conf", files.LENIENT)
 
 
 def introduce(lab: Path, hosts: list[Host], new: list[Host]) -> None:

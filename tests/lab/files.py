@@ -46,6 +46,8 @@ LogLevel VERBOSE
 # The controller's key has a file of its own: tests may do as they please with root's .ssh.
 AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/lab_keys/%u
 """
+# Newer versions keep a client out for a while that failed to log in.
+LENIENT = "PerSourcePenalties no\nMaxStartups 100\nMaxSessions 100\n"
 SSH_CONFIG = "Include /etc/ssh/ssh_config.d/*.conf\n"
 
 ZFS_UNIT = """\
@@ -151,14 +153,19 @@ class Tree:
         (self.directory(str(Path(name).parent)) / Path(name).name).symlink_to(target)
 
 
-def prepare(tree: Tree, name: str, host_key: Key, controller_public: str, systemd: bool) -> None:
-    """Write everything that a host needs before its first start, its peers and their trust aside."""
+def prepare(
+    tree: Tree, name: str, host_key: Key, controller_public: str, systemd: bool, lower: Path = Path("/")
+) -> None:
+    """Write everything that a host needs before its first start, its peers and their trust aside.
+
+    :param lower: the root that it lies over.
+    """
     for directory in OWN_DIRECTORIES:
         tree.directory(directory, own=True)
     tree.directory("root").chmod(0o700)
     tree.write("etc/hostname", name + "\n")
     tree.write("etc/machine-id", uuid.uuid4().hex + "\n", 0o444)
-    tree.write("etc/shadow", _shadow(), 0o640)
+    tree.write("etc/shadow", _shadow(lower), 0o640)
     tree.write("etc/ssh/sshd_config", SSHD_CONFIG)
     tree.write("etc/ssh/ssh_config", SSH_CONFIG)
     tree.write("etc/ssh/ssh_host_ed25519_key", host_key.private, 0o600)
@@ -179,9 +186,9 @@ def hosts_file(hosts: list[tuple[str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _shadow() -> str:
-    """The machine's, with a root without a password, but not locked: sshd lets no locked account in."""
-    lines = Path("/etc/shadow").read_text(encoding="utf-8").splitlines(keepends=True)
+def _shadow(lower: Path) -> str:
+    """That of the root below, with a root without a password, but not locked: sshd lets no locked account in."""
+    lines = (lower / "etc/shadow").read_text(encoding="utf-8").splitlines(keepends=True)
     return "".join(
         ":".join(["root", "*", *line.split(":")[2:]]) if line.startswith("root:") else line for line in lines
     )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 class Host:
     """A host of a running lab; made by Lab.add_host."""
 
+    own_network = True
+    """Whether the machine can change what its network does, from within its namespace."""
+
     def __init__(self, lab: Lab, name: str, state: HostState) -> None:
+        self._copies: list[Path] = []
         self.lab = lab
         self.name = name
         self.state = state
@@ -125,6 +130,19 @@ class Host:
         """Write a file; its directory must exist."""
         self.run(["sh", "-c", 'cat >"$1" && chmod "$2" "$1"', "sh", path, f"{mode:o}"], input=text)
 
+    def ask(self, path: str, request: bytes, timeout: float = 60.0) -> bytes | None:
+        """Send a request to who listens at a unix socket of the host; the answer, or None if nobody does."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            try:
+                connection.connect(str(self.tree.base) + path)
+            except OSError:
+                return None
+            connection.settimeout(timeout)
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            with connection.makefile("rb") as stream:
+                return stream.read()
+
     # -- the cable -------------------------------------------------------------------------------------------
 
     def cut(self, peer: Host | None = None, direction: str = "both") -> None:
@@ -153,7 +171,7 @@ class Host:
             self.run(["ip", "link", "set", "eth0", "up"])
             network.set_link(self.lab.holder.pid, self.state.index, up=True)
             for other in self.lab.hosts.values():
-                if other is not self and other.running:
+                if other is not self and other.running and other.own_network and self.own_network:
                     network.unblock(self._init().pid, other.address)
                     network.unblock(other._init().pid, self.address)
         self.disturbed = False
@@ -196,7 +214,7 @@ class Host:
         self.start_sshd()
         self.clear_faults()
         if not self.state.systemd:
-            self.run(_KILL_LEFTOVERS)
+            self._kill_leftovers()
         self.run("find /tmp -mindepth 1 -delete")
         if self.state.pool is not None:
             self.recreate_pool()
@@ -316,6 +334,13 @@ class Host:
         if self.state.init is None or not self.state.init.alive():
             raise LabError(f"{self.name} is down")
         return self.state.init
+
+    def _kill_leftovers(self) -> None:
+        self.run(_KILL_LEFTOVERS)
+
+    def lose(self, address: str) -> None:
+        """Lose what goes to an address."""
+        self.run(["ip", "route", "replace", "blackhole", address])
 
     def _root(self) -> Path:
         return Path(f"/proc/{self._init().pid}/root")

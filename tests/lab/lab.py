@@ -20,6 +20,9 @@ from pathlib import Path
 from . import access, keys, network, packages, processes, state
 from .errors import LabError
 from .host import Host
+from .openzfs import image
+from .openzfs.guest import Guest
+from .openzfs.image import OPENZFS
 from .processes import ProcessId
 from .state import HostState, LabState
 from .teardown import CGROUP_PREFIX, cgroup2_mount, clean_stale, teardown
@@ -51,6 +54,7 @@ class HostSpec:
     pool_size: int = DEFAULT_POOL_SIZE
     systemd: bool = False
     trust: bool = True
+    kind: str = "zfs-fuse"
 
 
 class Lab:
@@ -74,7 +78,7 @@ class Lab:
         """A lab that another process made. LabError if there is none of that name."""
         lab = cls(name)
         lab._state = state.load(name)
-        lab.hosts = {key: Host(lab, key, value) for key, value in lab._state.hosts.items()}
+        lab.hosts = {key: _host_class(value.kind)(lab, key, value) for key, value in lab._state.hosts.items()}
         return lab
 
     def __enter__(self) -> Lab:
@@ -192,6 +196,8 @@ class Lab:
         new = [self._register(spec) for spec in specs]
         if any(host.state.systemd for host in new):
             packages.ensure(systemd=True)
+        if any(host.state.kind == OPENZFS for host in new):
+            image.ensure()
         self.save()
         _at_once(lambda host: access.prepare(self.state.directory, host), new)
         access.introduce(self.state.directory, list(self.hosts.values()), new)
@@ -280,12 +286,16 @@ class Lab:
         index = 1 + max((host.state.index for host in self.hosts.values()), default=0)
         if index > network.MAX_HOSTS:
             raise LabError(f"no more than {network.MAX_HOSTS} hosts in a lab")
-        host_state = HostState(index, spec.pool, spec.pool_size, spec.systemd, spec.trust)
+        host_state = HostState(index, spec.pool, spec.pool_size, spec.systemd, spec.trust, kind=spec.kind)
         if spec.systemd:
             host_state.cgroup = str(cgroup2_mount() / f"{CGROUP_PREFIX}{self.name}-{index}")
         self.state.hosts[spec.name] = host_state
-        self.hosts[spec.name] = Host(self, spec.name, host_state)
+        self.hosts[spec.name] = _host_class(spec.kind)(self, spec.name, host_state)
         return self.hosts[spec.name]
+
+
+def _host_class(kind: str) -> type[Host]:
+    return Guest if kind == OPENZFS else Host
 
 
 def _first_boot(host: Host) -> None:

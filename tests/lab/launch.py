@@ -28,6 +28,11 @@ def launch(holder: int, directory: Path, name: str, systemd: bool, cgroup: str |
     if cgroup is not None:
         # In its group before it makes the namespace, which would else have the machine's as its root.
         argv = ["sh", "-c", 'echo 0 >"$1/cgroup.procs" && shift && exec "$@"', "sh", cgroup, *argv]
+    return start_first_process(holder, argv, name)
+
+
+def start_first_process(holder: int, argv: list[str], name: str) -> tuple[subprocess.Popen, int]:
+    """Run a command in the lab whose first output is a pid; see launch."""
     process = popen(
         ["nsenter", "-t", str(holder), "-m", "-n", "-p", *argv],
         start_new_session=True,

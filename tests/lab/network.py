@@ -80,6 +80,28 @@ def release(number: int) -> None:
     run(["ip", "link", "del", link_name(number)], check=False)
 
 
+def control_address(index: int, end: int) -> str:
+    """An address on the line to the guest with this number: 1 is the lab's end, 2 the guest's."""
+    return str(ipaddress.IPv4Address("169.254.0.0") + 4 * index + end)
+
+
+def plug_taps(holder: int, number: int, index: int) -> str:
+    """Make the two network devices that a guest's kernel opens; returns the address of its card on the bridge."""
+    net = subnet(number).network_address.packed
+    _ip(
+        [
+            f"tuntap add dev h{index} mode tap",
+            f"link set h{index} master br0",
+            f"link set h{index} up",
+            f"tuntap add dev c{index} mode tap",
+            f"addr add {control_address(index, 1)}/30 dev c{index}",
+            f"link set c{index} up",
+        ],
+        holder,
+    )
+    return f"02:5a:{net[1]:02x}:{net[2]:02x}:00:{index:02x}"
+
+
 def plug(holder: int, number: int, index: int, init: int) -> None:
     """Give the host whose first process is ``init`` its eth0 on the bridge."""
     net = subnet(number).network_address.packed
@@ -99,12 +121,18 @@ def plug(holder: int, number: int, index: int, init: int) -> None:
 def unplug(holder: int, index: int) -> None:
     """Remove a host's cable, if it is there."""
     _remove_slow_link(holder, index)
-    run(["nsenter", "-t", str(holder), "-n", "ip", "link", "del", f"h{index}"], check=False)
+    for name in (f"h{index}", f"c{index}"):
+        run(["nsenter", "-t", str(holder), "-n", "ip", "link", "del", name], check=False)
 
 
 def set_link(holder: int, index: int, up: bool) -> None:
     """Pull the host's cable out of the bridge's socket, or put it back."""
     _ip([f"link set h{index} {'up' if up else 'down'}"], holder)
+
+
+def set_socket(holder: int, index: int, plugged: bool) -> None:
+    """The same for a guest, whose driver takes it ill if the device that it has open goes down."""
+    _ip([f"link set h{index} {'master br0' if plugged else 'nomaster'}"], holder)
 
 
 def block(init: int, source: str) -> None:

@@ -27,21 +27,25 @@ NEEDED = {
     "pgrep": "procps",
     "/usr/bin/python3": "python3",
 }
+NEEDED_BY_OPENZFS = {
+    "debootstrap": "debootstrap",
+    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
+}
 NEEDED_BY_SYSTEMD = {"/lib/systemd/systemd": "systemd", "dbus-daemon": "dbus"}
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 DAEMONS = ("zfs-fuse", "sshd")
 
 
-def missing(systemd: bool = False) -> list[str]:
+def missing(systemd: bool = False, openzfs: bool = False) -> list[str]:
     """Names of the packages to install, sorted."""
-    needed = NEEDED | NEEDED_BY_SYSTEMD if systemd else NEEDED
+    needed = NEEDED | (NEEDED_BY_SYSTEMD if systemd else {}) | (NEEDED_BY_OPENZFS if openzfs else {})
     return sorted({package for program, package in needed.items() if not _present(program)})
 
 
-def ensure(systemd: bool = False) -> None:
+def ensure(systemd: bool = False, openzfs: bool = False) -> None:
     """Install what is missing, without starting a daemon on the machine. LabError names what could not be."""
-    absent = missing(systemd)
+    absent = missing(systemd, openzfs)
     if not absent:
         return
     wish = f"missing Debian packages: {' '.join(absent)}"
@@ -50,7 +54,7 @@ def ensure(systemd: bool = False) -> None:
     before = _daemons()
     # --no-remove: zfs-fuse conflicts with zfsutils-linux, and a machine's own ZFS must never be taken off it.
     install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "--no-remove", *absent]
-    env = {**_proxy_environment(), **CLEAN_ENVIRONMENT, "DEBIAN_FRONTEND": "noninteractive"}
+    env = {**proxy_environment(), **CLEAN_ENVIRONMENT, "DEBIAN_FRONTEND": "noninteractive"}
     with _no_daemon_starts():
         if run(install, check=False, timeout=900, env=env).returncode != 0:
             run(["apt-get", "update", "-q"], check=False, timeout=300, env=env)
@@ -67,13 +71,13 @@ def ensure(systemd: bool = False) -> None:
 
 def _present(program: str) -> bool:
     return (
-        os.access(program, os.X_OK)
+        os.path.exists(program)
         if program.startswith("/")
         else (shutil.which(program, path=CLEAN_ENVIRONMENT["PATH"]) is not None)
     )
 
 
-def _proxy_environment() -> dict[str, str]:
+def proxy_environment() -> dict[str, str]:
     """What apt may need of the caller's environment to reach its mirror."""
     return {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
 

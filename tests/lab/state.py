@@ -29,6 +29,7 @@ class HostState:
     systemd: bool
     trust: bool
     cgroup: str | None = None
+    kind: str = "zfs-fuse"
     init: ProcessId | None = None
 
 

@@ -43,13 +43,22 @@ class Fresh:
         return dataset
 
 
+# Which ZFS the two hosts have.
+KINDS = {
+    "zfs-fuse": ("zfs-fuse", "zfs-fuse"),
+    "openzfs": ("openzfs", "openzfs"),
+    "mixed": ("zfs-fuse", "openzfs"),
+}
+
+
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
     """host1 with pool1 and host2 with pool2; root of each may go to the other."""
     made = Lab()
+    kinds = KINDS[pytestconfig.getoption("--zfs")]
     try:
         made.up()
-        made.add_hosts([HostSpec("host1", "pool1"), HostSpec("host2", "pool2")])
+        made.add_hosts([HostSpec(f"host{n}", f"pool{n}", kind=kind) for n, kind in enumerate(kinds, 1)])
     except LabError as error:
         made.down()
         if os.environ.get("ZFSOPS_LAB_REQUIRED") == "1":

@@ -14,7 +14,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import tarfile
 import weakref
@@ -108,28 +107,14 @@ def run_module(
         if found is not None:
             return Result(found)
     request = {"module": module, "arguments": _arguments(options, check), "env": dict(env or {})}
-    with _connect(host) as connection:
-        connection.settimeout(timeout)
-        connection.sendall(json.dumps(request).encode())
-        connection.shutdown(socket.SHUT_WR)
-        with connection.makefile("rb") as stream:
-            out, err = json.loads(stream.read())
+    answer = host.ask(SOCKET, json.dumps(request).encode(), timeout)
+    if answer is None:
+        # A host that is reset has lost its server.
+        host.run(f"rm -f {SOCKET}; exec {PYTHON} {HOME}/module_server.py {SOCKET} >/dev/null </dev/null")
+        answer = host.ask(SOCKET, json.dumps(request).encode(), timeout)
+    assert answer is not None, f"{host.name}: no module server"
+    out, err = json.loads(answer)
     return parse(out, err)
-
-
-def _connect(host: Host) -> socket.socket:
-    """Connect to the server of a host, which is started if it does not run: a host that is reset has lost it."""
-    for attempt in range(2):
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.connect(str(host.tree.base) + SOCKET)
-        except OSError:
-            connection.close()
-            assert not attempt, f"{host.name}: no module server"
-            host.run(f"rm -f {SOCKET}; exec {PYTHON} {HOME}/module_server.py {SOCKET} >/dev/null </dev/null")
-        else:
-            return connection
-    raise AssertionError("not reached")
 
 
 def start_module(
