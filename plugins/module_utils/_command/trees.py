@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from .._core import names
 from .._core.errors import BadInput
-from .._core.session import Session, masters, registered, with_recorded_peer
+from .._core.session import Session, masters, registered, replicas, with_recorded_peer
 from .._core.shell import Shell
 from .context import Context
 
-_FIRST = ("init", "failover", "takeover", "refresh", "_refreshpull")
+_FIRST = ("init", "failover", "takeover", "_refreshpull")
 """Verbs of one filesystem, whose other operands name something else."""
-_MANY = ("sync", "synconly", "snaponly", "expire")
+_MANY = ("sync", "synconly", "snaponly", "expire", "refresh")
 _FROM_PEER = ("takeover", "refresh")
 """Verbs that send what the other side has."""
 _SHOWN = 5
@@ -33,9 +33,10 @@ def check_no_trees(context: Context) -> None:
         for filesystem in filesystems:
             _check(session.here, filesystem)
         if request.verb in _FROM_PEER and not request.has("L"):
-            seen = with_recorded_peer(session.look_here(filesystems)[filesystems[0]])
-            if seen.peer_host:
-                _check(session.peer(seen.peer_host), seen.peer_filesystem)
+            for found in session.look_here(filesystems).values() if filesystems else ():
+                seen = with_recorded_peer(found)
+                if seen.peer_host:
+                    _check(session.peer(seen.peer_host), seen.peer_filesystem)
 
 
 def _wanted(context: Context, session: Session) -> list[str]:
@@ -43,8 +44,10 @@ def _wanted(context: Context, session: Session) -> list[str]:
     named, everything = context.targets
     if everything or (verb == "expire" and not named):
         pairs = registered(session.look_here(None).values())
-        replicas = verb == "expire" and everything
-        return [seen.filesystem for seen in (pairs if replicas else masters(pairs))]
+        if verb == "refresh":
+            return [seen.filesystem for seen in replicas(pairs)]
+        both = verb == "expire" and everything
+        return [seen.filesystem for seen in (pairs if both else masters(pairs))]
     operands = context.request.operands[:1] if verb in _FIRST else named
     return [names.check_dataset(names.split_snapshot(name)[0]) for name in operands]
 

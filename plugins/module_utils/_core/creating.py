@@ -48,6 +48,7 @@ class PairGoal:
     :param force: make room at the destination by moving what is there aside.
     :param create_properties: properties that the replica gets when it is made.
     :param peer_properties: properties that the replica always has.
+    :param reached_by: how the replica calls the master's host, where only the replica connects and so has to know.
     """
 
     peer: Endpoint
@@ -59,6 +60,7 @@ class PairGoal:
     force: bool = False
     create_properties: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     peer_properties: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    reached_by: str = ""
 
 
 def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.Iterator[Step]:
@@ -213,7 +215,12 @@ def _properties_with_stream(here: Side, seen: Observed, carried: t.Mapping[str, 
 
 def _registration_there(here: Side, goal: PairGoal, there: Side | None) -> dict[str, str]:
     """The configuration that the peer is to have."""
-    wanted = {names.property_name(here.tag, name): value for name, value in _configuration(here, goal).items()}
+    record = _configuration(here, goal)
+    if goal.reached_by:
+        record["src-host"] = goal.reached_by
+        if not names.same_host(goal.reached_by, here.identity):
+            record["src-name"] = here.identity
+    wanted = {names.property_name(here.tag, name): value for name, value in record.items()}
     count = goal.peer_savecount or goal.savecount
     if count is None and (there is None or there.dataset.value(names.property_name(here.tag, "savecount")) is None):
         count = goal.default_savecount

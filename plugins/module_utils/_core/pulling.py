@@ -20,22 +20,25 @@ from .roles import UNTOUCHED, check_paired, no_master
 from .settings import Settings
 from .state import HERE, PEER, State
 from .steps import Step
-from .syncing import EXPIRE, SyncGoal, check_room, complete_record, find_base, push, roll_replica_back
+from .syncing import EXPIRE, SyncGoal, complete_record, find_base, is_fresh, roll_replica_back, transfer
 
 
 def plan_refresh(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
     """The steps that bring this replica up to its master; raises what stands against it."""
     here = check_receiver(seen)
+    before = State(seen.here, seen.there, unknown=not seen.asked)
+    # What this side records is enough: a mark is set here first.
+    if is_fresh(here, goal):
+        return Plan(seen.filesystem, before, skipped=f"the last sync is younger than {goal.max_age} seconds")
     there = check_sender(here, seen)
     common = _base(there, here, goal.force)
-    before = State(seen.here, seen.there)
     steps: list[Step] = list(complete_record(there, common, PEER))
     if goal.force:
         steps.append(roll_replica_back(here, common, HERE))
     recorded = dataclasses.replace(there, dataset=predict(before, steps).there or there.dataset)
     base = recorded.by_guid(common.here.guid) or common.here
-    check_room(recorded, here, base)
-    steps += push(recorded, here, base, goal.now, settings, PEER)
+    if not is_fresh(recorded, goal):
+        steps += transfer(recorded, here, base, goal, settings, PEER)
     warnings = [] if there.is_master else [_incomplete(there)]
     if goal.expire:
         expiry, held = plan_expiry(predict(before, steps), here, there, EXPIRE)
@@ -48,10 +51,7 @@ def _base(master: Side, replica: Side, force: bool) -> Common:
     try:
         return find_base(master, replica, force)
     except NoCommonSnapshot as error:
-        error.hint = (
-            f"zrep_pair state=present force=true makes it if {master.host} can connect to {replica.host}; if not, "
-            "move this one aside, receive a full copy by hand and register it again"
-        )
+        error.hint = f"zrep_pair role=replica force=true on {replica.host} makes it, and moves aside what is there"
         raise
 
 
@@ -115,7 +115,7 @@ def _registered(here: Side, seen: Observed) -> Side:
             host=there.host,
             dataset=there.filesystem,
             left=UNTOUCHED,
-            hint="register it there, and record the snapshot that both sides have as sent",
+            hint="zrep_pair role=replica adopt=newest here registers it, if both sides have a snapshot in common",
         )
     return there
 

@@ -51,7 +51,7 @@ def check_master(seen: Observed) -> Side:
             host=seen.identity,
             dataset=seen.filesystem,
             left=UNTOUCHED,
-            hint=f"sync on {here.source.host}",
+            hint=f"sync on {here.source.host}, or fetch it from here with direction=pull",
         )
     here.check_marks()
     if not here.is_source:

@@ -71,7 +71,7 @@ def plan_sync(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
     base = recorded.by_guid(common.here.guid) or common.here
     if is_fresh(recorded, goal):
         return Plan(seen.filesystem, before, tuple(steps))
-    steps += _transfer(recorded, there, base, goal, settings)
+    steps += transfer(recorded, there, base, goal, settings)
     warnings: list[str] = []
     if goal.expire:
         expiry, warnings = plan_expiry(predict(before, steps), here, there if there.registered else None, EXPIRE)
@@ -155,22 +155,29 @@ def roll_replica_back(there: Side, common: Common, which: str = PEER) -> Step:
     )
 
 
-def _transfer(here: Side, there: Side, base: Snapshot, goal: SyncGoal, settings: Settings) -> list[Step]:
+def transfer(
+    here: Side, there: Side, base: Snapshot, goal: SyncGoal, settings: Settings, which: str = HERE
+) -> list[Step]:
+    """What moves the data that is to be moved, or only the mark.
+
+    :param here: the sending side.
+    :param which: which of the two hosts that is.
+    """
     if goal.send_only:
         own = here.own_snapshots
         newest = own[-1] if own else base
         if newest.createtxg <= base.createtxg:
             return []
-        return send_steps(here, there, base, newest.name, goal.now, settings)
+        return send_steps(here, there, base, newest.name, goal.now, settings, which)
     held = there.by_guid(base.guid)
     if goal.only_if_changed and unsent_bytes(here, base) == 0 and base.sent is not None and held is not None:
         why = "nothing was written since"
         return [
-            Mark(PEER, held.name, why, phase=MARK_THERE, tag=here.tag, sent=goal.now),
-            Mark(HERE, base.name, why, phase=MARK_HERE, tag=here.tag, sent=goal.now),
+            Mark(other(which), held.name, why, phase=MARK_THERE, tag=here.tag, sent=goal.now),
+            Mark(which, base.name, why, phase=MARK_HERE, tag=here.tag, sent=goal.now),
         ]
     check_room(here, there, base)
-    return push(here, there, base, goal.now, settings)
+    return push(here, there, base, goal.now, settings, which)
 
 
 def push(here: Side, there: Side, base: Snapshot, now: int, settings: Settings, which: str = HERE) -> list[Step]:

@@ -208,7 +208,7 @@ def test_not_from_a_master_that_is_giving_its_role_away(naming, done):
 def test_not_without_a_common_snapshot_nor_without_room():
     with pytest.raises(errors.NoCommonSnapshot) as caught:
         refresh(replica(own(0) + "=another"), master(*sent(0)))
-    assert "by hand" in caught.value.hint
+    assert "role=replica force=true" in caught.value.hint
     with pytest.raises(errors.PoolFull) as caught:
         refresh(replica(*sent(0), properties={"available": "10"}), master(*sent(0), written=1000))
     assert caught.value.host == PEER_HOST
