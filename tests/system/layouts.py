@@ -25,6 +25,16 @@ def cannot_connect(host: Host) -> Iterator[None]:
         host.run(f"iptables -w -D {_REFUSE}")
 
 
+@contextmanager
+def one_way(host: Host) -> Iterator[None]:
+    """A host from which no ssh connection comes about, and that is shown not to have tried to make one."""
+    with cannot_connect(host):
+        host.run("iptables -w -Z OUTPUT")
+        yield
+        tried = host.run("iptables -w -nvxL OUTPUT").stdout.splitlines()[2].split()[0]
+        assert tried == "0", f"{host.name} tried to connect to another host"
+
+
 def destroy(host: Host, dataset: str) -> None:
     """Destroy a dataset with all that it has. fuse lets go of one a moment after it was used."""
     argv = ["/run/lab/real/zfs", "destroy", "-r", dataset]

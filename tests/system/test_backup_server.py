@@ -13,7 +13,7 @@ import pytest
 from tests.lab import Host
 from tests.system import script
 from tests.system.command import fails, install, ok, remove, zrep
-from tests.system.layouts import cannot_connect, destroy
+from tests.system.layouts import cannot_connect, destroy, one_way
 from tests.system.moves import assert_in_place, assert_works, turned
 from tests.system.pairs import Pair, local, ready_pair, snapshots
 
@@ -120,3 +120,8 @@ def test_a_move_from_the_backup_server_and_back(pair: Pair) -> None:
         ok(pair.b, "refresh", pair.dest)
     pair.assert_same()
     assert_in_place(pair)
+
+
+def test_that_nobody_tried_is_a_proof(host1: Host, host2: Host) -> None:
+    with pytest.raises(AssertionError, match="tried to connect"), one_way(host1):
+        host1.run(["ssh", host2.name, "true"], check=False)

@@ -233,6 +233,8 @@ def register_there(here: Side, goal: PairGoal, values: t.Mapping[str, str], ther
     """Write the configuration and other values on the peer, as far as they are not there."""
     wanted = dict(_registration_there(here, goal, there), **values)
     missing = {name: value for name, value in wanted.items() if not same_value(there.dataset.value(name), value)}
+    if there.readonly and wanted.get("readonly") == "on":
+        missing.pop("readonly", None)  # Where it is mounted, a fuse mount hides the property.
     if missing:
         yield SetProperties(PEER, goal.peer.filesystem, "makes it the replica", values=tuple(missing.items()))
 

@@ -60,7 +60,7 @@ def pair_pulled(
         busy, host_name = hold_there(session, stack, [seen], warnings)
         if busy:
             raise held_by_another(peer.host, peer.filesystem)
-        seen = session.look_there([seen], more=more)[0]
+        seen = session.look_there([seen], parents=side is not None and side.is_master, more=more)[0]
         check_script_lock_there(seen.side_there, session.peer(peer.host))
         seen = dataclasses.replace(seen, identity_there=peer_identity or _identity_there(session, seen, host_name))
         work = session.carry_out([(seen, plan_pulled(seen, goal, settings, above))])[0]
