@@ -11,7 +11,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import Host, Lab
-from tests.system import script
+from tests.system import face, script
 from tests.system.command import install, remove
 from tests.system.layouts import destroy, one_way
 from tests.system.pairs import (
@@ -83,6 +83,11 @@ def try_pull(pair: Pair, **options: object) -> Result:
     return zrep_sync(pair.b, **{"filesystem": pair.dest, "direction": "pull", "tag": pair.tag, **options})
 
 
+def as_modules_say(*words: str) -> tuple[str, ...]:
+    """Words of a hint, which the command puts in words of its own."""
+    return words if face.CHOSEN == "modules" else ()
+
+
 def assert_backup_layout(pair: Pair) -> None:
     """A: master, from A to B; B: no master, readonly. That is what the script goes on from."""
     tag = pair.tag
@@ -113,7 +118,8 @@ def test_a_first_copy_is_fetched_and_both_sides_registered(client: Pair, tag: st
     result = declare(pair, savecount=9, peer_savecount=3)
     assert not result.failed, result["msg"]
     assert result["pair"]["role"] == "replica"
-    assert (result["actions"], result["diff"]) == (predicted["actions"], predicted["diff"])
+    assert result["actions"] == predicted["actions"]
+    assert result.get("diff") == predicted.get("diff")
     pair.assert_same()
     assert_backup_layout(pair)
     assert (value(pair.a, pair.fs, f"{tag}:savecount"), value(pair.b, pair.dest, f"{tag}:savecount")) == ("3", "9")
@@ -173,7 +179,7 @@ def test_data_that_is_on_both_sides_is_adopted(client: Pair) -> None:
     a.zfs("snapshot", f"{client.fs}@daily-1")
     b.run(f"ssh {a.name} zfs send {client.fs}@daily-1 | zfs receive -u {client.dest}")
     client.write("since\n")
-    refused(client, lambda: declare(client), "exists", "adopt=newest")
+    refused(client, lambda: declare(client), "exists", *as_modules_say("adopt=newest"))
     predicted = declare(client, adopt="newest", check=True)
     result = declare(client, adopt="newest")
     assert not result.failed, result["msg"]
@@ -205,7 +211,7 @@ def test_case_59_a_copy_with_a_snapshot_of_the_pair_is_only_registered(client: P
 def test_what_is_in_the_way_is_moved_aside_and_back_if_the_copy_fails(client: Pair) -> None:
     client.b.zfs("create", client.dest)
     client.b.write_file(f"/{client.dest}/old", "old\n")
-    refused(client, lambda: declare(client), "exists", "force=true")
+    refused(client, lambda: declare(client), "exists", *as_modules_say("force=true"))
     client.b.intercept(FAIL, verbs=("receive",))
     assert declare(client, force=True).failed
     client.b.clear_faults()
@@ -256,7 +262,7 @@ def test_case_34_pulled_recorded_and_expired_on_both_sides(lab: Lab, pair: Pair)
     with counted(lab) as cost:
         result = pull(pair)
     assert result["actions"] == predicted["actions"]
-    assert result["diff"] == predicted["diff"]
+    assert result.get("diff") == predicted.get("diff")
     assert cost.zfs <= 9, cost.commands
     assert cost.connections == 1
     pair.assert_same()
@@ -300,7 +306,7 @@ def test_what_was_taken_before_is_fetched(pair: Pair) -> None:
 def test_case_23_what_the_replica_has_of_its_own(pair: Pair) -> None:
     pair.b.run(f"zfs set readonly=off {pair.dest} && zfs mount {pair.dest} && echo x >/{pair.dest}/own")
     pair.b.zfs("snapshot", f"{pair.dest}@own")
-    refused(pair, lambda: try_pull(pair), "diverged", "force=true")
+    refused(pair, lambda: try_pull(pair), "diverged", *as_modules_say("force=true"))
     pull(pair, force=True)
     pair.assert_same()
 
@@ -319,10 +325,15 @@ def test_the_replica_is_rolled_back_to_a_snapshot(pair: Pair) -> None:
 
 @pytest.mark.acceptance(36)
 def test_case_36_whoever_is_not_the_replica_is_refused(pair: Pair) -> None:
-    refused(pair, lambda: zrep_sync(pair.a, filesystem=pair.fs, direction="pull"), "wrong_role", "zrep_sync")
+    refused(
+        pair,
+        lambda: zrep_sync(pair.a, filesystem=pair.fs, direction="pull"),
+        "wrong_role",
+        *as_modules_say("zrep_sync"),
+    )
     for direction in ("auto", "push"):
         call = {"filesystem": pair.dest, "direction": direction}
-        refused(pair, lambda call=call: zrep_sync(pair.b, **call), "wrong_role", "direction=pull")
+        refused(pair, lambda call=call: zrep_sync(pair.b, **call), "wrong_role", *as_modules_say("direction=pull"))
     found = zrep_sync(pair.a, filesystem="all", direction="pull")
     assert not found.changed
     assert "no filesystem" in found["notes"][0]
@@ -433,7 +444,7 @@ def test_a_client_that_was_lost_gets_its_data_back(pair: Pair) -> None:
     """The backup takes over, sends everything to the new client, and hands the role back."""
     pull(pair)
     destroy(pair.a, pair.fs)
-    refused(pair, lambda: declare(pair), "not_found", "role=master force=true")
+    refused(pair, lambda: declare(pair), "not_found", *as_modules_say("role=master force=true"))
     assert try_pull(pair).code == "not_found"
     assert not zrep_failover(pair.b, filesystem=pair.dest, role="master", force=True).failed
     again = declare(pair)
