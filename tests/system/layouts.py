@@ -35,6 +35,12 @@ def one_way(host: Host) -> Iterator[None]:
         assert tried == "0", f"{host.name} tried to connect to another host"
 
 
+def roll_back(host: Host, snapshot: str) -> None:
+    """Roll back to a snapshot, as soon as fuse lets go of what was used."""
+    argv = ["/run/lab/real/zfs", "rollback", "-r", snapshot]
+    wait_until(lambda: host.run(argv, check=False).returncode == 0, f"back at {snapshot}")
+
+
 def destroy(host: Host, dataset: str) -> None:
     """Destroy a dataset with all that it has. fuse lets go of one a moment after it was used."""
     argv = ["/run/lab/real/zfs", "destroy", "-r", dataset]

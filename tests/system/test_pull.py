@@ -13,7 +13,7 @@ import pytest
 from tests.lab import Host, Lab
 from tests.system import face, script
 from tests.system.command import install, remove
-from tests.system.layouts import destroy, one_way
+from tests.system.layouts import destroy, one_way, roll_back
 from tests.system.pairs import (
     FAIL,
     Pair,
@@ -210,17 +210,18 @@ def test_case_59_a_copy_with_a_snapshot_of_the_pair_is_only_registered(client: P
 
 def test_what_is_in_the_way_is_moved_aside_and_back_if_the_copy_fails(client: Pair) -> None:
     client.b.zfs("create", client.dest)
-    client.b.write_file(f"/{client.dest}/old", "old\n")
+    known = value(client.b, client.dest, "guid")
     refused(client, lambda: declare(client), "exists", *as_modules_say("force=true"))
     client.b.intercept(FAIL, verbs=("receive",))
     assert declare(client, force=True).failed
     client.b.clear_faults()
-    assert client.b.read_file(f"/{client.dest}/old") == "old\n"
+    assert value(client.b, client.dest, "guid") == known
     assert client.on_a() == []
     assert value(client.a, client.fs, "zrep:src-host") == "-"
     pair = made(client, force=True)
     pair.assert_same()
-    assert len([name for name in client.b.zfs("list", "-H", "-o", "name").split() if "_replaced_" in name]) == 1
+    (aside,) = [name for name in client.b.zfs("list", "-H", "-o", "name").split() if "_replaced_" in name]
+    assert value(client.b, aside, "guid") == known
 
 
 @pytest.mark.parametrize(("where", "number"), [("a", 1), ("a", 6), ("a", 7), ("a", 8), ("b", 1), ("b", 3), ("b", 8)])
@@ -440,20 +441,23 @@ def test_a_run_on_the_master_keeps_a_pull_off(fresh, host1: Host, host2: Host) -
 # -- the life of a pair ---------------------------------------------------------------------------------------
 
 
-def test_a_client_that_was_lost_gets_its_data_back(pair: Pair) -> None:
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_client_that_was_lost_gets_its_data_back(pair: Pair, earlier: bool) -> None:
     """The backup takes over, sends everything to the new client, and hands the role back."""
     pull(pair)
     destroy(pair.a, pair.fs)
     refused(pair, lambda: declare(pair), "not_found", *as_modules_say("role=master force=true"))
     assert try_pull(pair).code == "not_found"
     assert not zrep_failover(pair.b, filesystem=pair.dest, role="master", force=True).failed
+    if earlier:
+        roll_back(pair.b, f"{pair.dest}@zrep_000000")
     again = declare(pair)
     assert not again.failed, again["msg"]
     assert exists(pair.a, pair.fs)
     moved = zrep_failover(pair.b, filesystem=pair.dest, role="replica")
     assert not moved.failed, moved["msg"]
     assert_backup_layout(pair)
-    assert pair.a.read_file(f"/{pair.fs}/file") == "more\n"
+    assert pair.a.read_file(f"/{pair.fs}/file") == ("text\n" if earlier else "more\n")
     pair.write("it goes on\n")
     pull(pair)
     pair.assert_same()

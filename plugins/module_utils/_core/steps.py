@@ -273,7 +273,6 @@ class MoveAside(Step):
     """Rename a whole dataset, so that its name is free and nothing of it is lost."""
 
     action = "move_aside"
-    patience = 4
     new_name: str = ""
 
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
