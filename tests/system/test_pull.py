@@ -209,7 +209,8 @@ def test_case_59_a_copy_with_a_snapshot_of_the_pair_is_only_registered(client: P
 
 
 def test_what_is_in_the_way_is_moved_aside_and_back_if_the_copy_fails(client: Pair) -> None:
-    client.b.zfs("create", client.dest)
+    # What is mounted again a moment ago is busy for fuse.
+    client.b.zfs("create", "-o", "mountpoint=none", client.dest)
     known = value(client.b, client.dest, "guid")
     refused(client, lambda: declare(client), "exists", *as_modules_say("force=true"))
     client.b.intercept(FAIL, verbs=("receive",))
