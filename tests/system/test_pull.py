@@ -8,6 +8,10 @@ Numbers are those of the behaviour reference's cases.
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+
 import pytest
 
 from tests.lab import Host, Lab
@@ -437,6 +441,44 @@ def test_a_run_on_the_master_keeps_a_pull_off(fresh, host1: Host, host2: Host) -
         holder.kill()
         host1.run(f"fuser -k {lock}", check=False)
         holder.wait()
+
+
+# -- the script -----------------------------------------------------------------------------------------------
+
+
+def test_where_the_script_is_on_the_server_it_is_kept_off(client: Pair) -> None:
+    """Its lock is written while a pull works on a replica; there is nothing to write it on before that is made."""
+    assert not declare(client, script_locks="always").failed
+    assert not declare(client, script_locks="always", adopt="newest").changed
+    client.write("new\n")
+    with held(client.b, verbs=("receive",)) as hold:
+        running = start_module(
+            client.b, "zrep_sync", {"filesystem": client.dest, "direction": "pull", "script_locks": "always"}
+        )
+        hold.wait()
+        assert local(client.b, client.dest, "zrep:lock-pid")
+        hold.go()
+        assert not running.result().failed
+    assert local(client.b, client.dest, "zrep:lock-pid") is None
+    client.assert_same()
+
+
+@pytest.mark.acceptance(66)
+@pytest.mark.parametrize("where", ["a", "b"])
+def test_case_66_a_script_at_work_on_either_side_is_not_disturbed(pair: Pair, where: str) -> None:
+    host, dataset = (pair.a, pair.fs) if where == "a" else (pair.b, pair.dest)
+    sleeper = host.popen("echo $$; exec sleep 1000", stdout=subprocess.PIPE, text=True)
+    try:
+        host.zfs("set", f"zrep:lock-pid={sleeper.stdout.readline().strip()}", dataset)
+        host.zfs("set", "zrep:lock-time=20990101000000", dataset)
+        refused(pair, lambda: try_pull(pair), "busy", dataset)
+        refused(pair, lambda: declare(pair, savecount=7, peer_savecount=7), "busy", dataset)
+        assert not pull(pair, skip_busy=10**6).changed
+    finally:
+        os.killpg(sleeper.pid, signal.SIGKILL)
+        sleeper.wait()
+    pull(pair)
+    pair.assert_same()
 
 
 # -- the life of a pair ---------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from .errors import NoCommonSnapshot, NotFound, NotPaired, PairedElsewhere, Wron
 from .model import Common, Endpoint, Observed, Side
 from .plan import Plan, predict
 from .retention import plan_expiry
-from .roles import UNTOUCHED, check_paired, no_master
+from .roles import UNTOUCHED, check_paired, master_lost, no_master
 from .settings import Settings
 from .state import HERE, PEER, State
 from .steps import Step
@@ -107,7 +107,7 @@ def _registered(here: Side, seen: Observed) -> Side:
             host=seen.peer_host,
             dataset=seen.peer_filesystem,
             left=UNTOUCHED,
-            hint=f"zrep_info shows what {here.host}:{here.filesystem} takes for its master",
+            hint=master_lost(here.filesystem),
         )
     if not there.names_peer:
         raise NotPaired(

@@ -88,6 +88,14 @@ def no_master(side: Side) -> WrongRole:
     )
 
 
+def master_lost(filesystem: str) -> str:
+    """What to do on a replica whose master does not exist any more."""
+    return (
+        f"if it was lost: zrep_failover filesystem={filesystem} role=master force=true here makes this the master, "
+        "zrep_pair sends it there again, and zrep_failover role=replica makes that the master"
+    )
+
+
 def check_replica(here: Side, seen: Observed) -> Side:
     """The other side if it may receive from this one; raises what stands against it."""
     there = seen.side_there

@@ -21,7 +21,7 @@ from .model import Dataset, Endpoint, Observed, Side
 from .outcome import Outcome
 from .pairing import PairGoal, plan_present
 from .plan import Plan
-from .roles import UNTOUCHED
+from .roles import UNTOUCHED, master_lost
 from .run_pull import hold_there
 from .session import Session
 from .settings import Settings
@@ -82,7 +82,7 @@ def plan_pulled(seen: Observed, goal: PairGoal, settings: Settings, above: Datas
             host=seen.peer_host,
             dataset=seen.peer_filesystem,
             left=UNTOUCHED,
-            hint=_when_lost(side),
+            hint=master_lost(side.filesystem) if side and side.registered else "create it there, or name another one",
         )
     theirs = dataclasses.replace(
         goal,
@@ -96,15 +96,6 @@ def plan_pulled(seen: Observed, goal: PairGoal, settings: Settings, above: Datas
     except ZrepError as error:
         error.host = seen.peer_host if error.host == seen.identity_there else error.host
         raise
-
-
-def _when_lost(side: Side | None) -> str:
-    if side is None or not side.registered:
-        return "create it there, or name another one"
-    return (
-        f"if it was lost: zrep_failover filesystem={side.filesystem} role=master force=true here makes this side the "
-        "master, zrep_pair sends it there again, and zrep_failover role=replica makes that the master"
-    )
 
 
 def _reached_by(seen: Observed, side: Side | None) -> str:
