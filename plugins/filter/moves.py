@@ -231,7 +231,6 @@ def _by_worker(found: dict[str, t.Any], worker: Side) -> dict[str, t.Any]:
     role = MASTER if found["new"] == worker.facts else REPLICA
     return {
         "call": dict(found["call"], **worker.facts, role=role),
-        "needed": found["needed"] or worker.role != role,
         "sync": dict(worker.facts, direction="push" if role == MASTER else "pull"),
     }
 
