@@ -72,6 +72,17 @@ options:
     description:
       - How many snapshots of the pair the other side keeps. The default is the same as O(savecount).
     type: str
+  recursive:
+    description:
+      - Whether all filesystems and volumes below O(filesystem) belong to the pair too. It is remembered with the pair,
+        so that no other call needs to say it.
+      - All of them are snapshotted in one moment. Those that are new on the master are copied to the replica, those
+        that were renamed are renamed there.
+      - What the master does not have any more, or has made anew under its old name, is moved aside on the replica, next
+        to its root, as C(REPLICA_removed_TIME_NAME) or C(REPLICA_replaced_TIME_NAME). Nothing of it is destroyed.
+      - Own mountpoints of what is below do not go along, so that nothing is ever mounted over a path of the other host.
+      - An existing pair stays as it is if nothing is said.
+    type: bool
   adopt:
     description:
       - Build on data that the other side already has, instead of a full copy. The name of a snapshot (the part after
@@ -105,6 +116,22 @@ options:
         this host. They are put right on every run.
     type: dict
     default: {}
+  exclude_properties:
+    description:
+      - Properties of the master, native or user properties, that do not go along with the first copy; V(all) for none
+        of them. It is remembered with the pair, and concerns what is below a tree too, also what is made there later.
+      - Without it all properties that are set on the master itself go along, but for C(mountpoint). The replica is
+        C(readonly). Versions of ZFS without C(receive -x) carry none at all.
+    type: list
+    elements: str
+  keep_mountpoint:
+    description:
+      - Whether a side that becomes the master is mounted where the master was. It is remembered with the pair, and for
+        each filesystem below it that has a mountpoint of its own.
+      - As long as a side is the replica it keeps its own mountpoint, so that nothing is mounted over a path of its
+        host. A planned move to a host where the path is in use is refused; one by force leaves the mountpoint there.
+      - Without it each side keeps its own mountpoint at all times.
+    type: bool
 seealso:
   - module: zfsops.zrep.zrep_sync
   - module: zfsops.zrep.zrep_info
@@ -131,6 +158,13 @@ EXAMPLES = r"""
     peer_host: host2
     peer_filesystem: pool2/offsite
     tag: zrep-dc
+
+- name: Replicate a filesystem with everything below it
+  zfsops.zrep.zrep_pair:
+    filesystem: pool1/projects
+    peer_host: host2
+    peer_filesystem: pool2/projects
+    recursive: true
 
 - name: Go on from a copy that was made by hand
   zfsops.zrep.zrep_pair:
@@ -225,6 +259,7 @@ from ansible_collections.zfsops.zrep.plugins.module_utils._core.module import (
     sending_arguments,
     single,
 )
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.settings import DEFAULT_SAVECOUNT, Settings
 
 
@@ -240,11 +275,14 @@ def arguments() -> dict:
         peer_src_host={"type": "str"},
         savecount={"type": "str"},
         peer_savecount={"type": "str"},
+        recursive={"type": "bool"},
         adopt={"type": "str"},
         force={"type": "bool", "default": False},
         local_only={"type": "bool", "default": False},
         create_properties={"type": "dict", "default": {}},
         peer_properties={"type": "dict", "default": {}},
+        exclude_properties={"type": "list", "elements": "str"},
+        keep_mountpoint={"type": "bool"},
     )
 
 
@@ -262,26 +300,29 @@ def main() -> None:
                 settings, params["filesystem"], params["force"], params["local_only"], module.check_mode
             )
         else:
-            peer = Endpoint(params["peer_host"], params["peer_filesystem"])
-            if params["role"] == "replica":
-                identity = params["peer_src_host"] or ""
-                outcome = run_pull_pair.pair_pulled(
-                    settings, params["filesystem"], peer, goal(), identity, module.check_mode
-                )
-            else:
-                outcome = run_pair.pair_present(settings, params["filesystem"], peer, goal(), module.check_mode)
+            outcome = present(settings, params, goal(), module.check_mode)
         return single(outcome, module.check_mode)
 
     def goal() -> dict:
         return {
             "savecount": count("savecount"),
             "peer_savecount": count("peer_savecount"),
+            "recursive": params["recursive"],
             "default_savecount": names.check_savecount(default_savecount(), "ZREP_SAVE_COUNT"),
             "adopt": None if params["adopt"] is None else names.check_snapshot(params["adopt"], "adopt"),
             "force": params["force"],
             "create_properties": properties("create_properties"),
             "peer_properties": properties("peer_properties"),
+            "exclude": excluded(),
+            "keep_mountpoint": params["keep_mountpoint"],
         }
+
+    def excluded() -> tuple | None:
+        if params["exclude_properties"] is None:
+            return None
+        return tuple(
+            sorted({names.check_property(name, "exclude_properties") for name in params["exclude_properties"]})
+        )
 
     def count(name: str) -> int | None:
         return None if params[name] is None else names.check_savecount(params[name], name)
@@ -295,6 +336,14 @@ def main() -> None:
         return found
 
     run(module, work)
+
+
+def present(settings: Settings, params: dict, goal: dict, dry: bool) -> Outcome:
+    peer = Endpoint(params["peer_host"], params["peer_filesystem"])
+    if params["role"] == "replica":
+        identity = params["peer_src_host"] or ""
+        return run_pull_pair.pair_pulled(settings, params["filesystem"], peer, goal, identity, dry)
+    return run_pair.pair_present(settings, params["filesystem"], peer, goal, dry)
 
 
 def default_savecount() -> str:

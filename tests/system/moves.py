@@ -102,14 +102,18 @@ def live(host: Host, dataset: str) -> str:
     return host.run(["sh", "-c", 'cd "/$1" && find . -type f -exec md5sum {} + | sort', "sh", dataset]).stdout
 
 
-def assert_in_place(pair: Pair) -> None:
-    """A is the master, mounted and writable, B is its replica, on which nothing can be written, and both say so."""
+def assert_in_place(pair: Pair, **more: str) -> None:
+    """A is the master, mounted and writable, B is its replica, on which nothing can be written, and both say so.
+
+    :param more: what else they say.
+    """
     wanted = {
         "src-fs": pair.fs,
         "src-host": pair.a.name,
         "dest-fs": pair.dest,
         "dest-host": pair.b.name,
         "savecount": "5",
+        **more,
     }
     assert record(pair.a, pair.fs, pair.tag) == {**wanted, "master": "yes"}
     assert record(pair.b, pair.dest, pair.tag) == wanted

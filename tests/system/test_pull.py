@@ -23,6 +23,7 @@ from tests.system.pairs import (
     Pair,
     dump,
     exists,
+    guids,
     held,
     kill_module,
     local,
@@ -441,6 +442,39 @@ def test_a_run_on_the_master_keeps_a_pull_off(fresh, host1: Host, host2: Host) -
         holder.kill()
         host1.run(f"fuser -k {lock}", check=False)
         holder.wait()
+
+
+# -- trees ----------------------------------------------------------------------------------------------------
+
+
+def test_a_tree_is_fetched_as_one_and_follows_what_becomes_of_it(client: Pair) -> None:
+    client.a.zfs("create", f"{client.fs}/child")
+    client.a.write_file(f"/{client.fs}/child/file", "child\n")
+    before = client.dump()
+    predicted = declare(client, recursive=True, check=True)
+    assert client.dump() == before
+    result = declare(client, recursive=True)
+    assert not result.failed, result["msg"]
+    assert result["actions"] == predicted["actions"]
+    assert_backup_layout(client)
+    assert not declare(client, recursive=True).changed
+    client.a.zfs("create", f"{client.fs}/new")
+    client.a.write_file(f"/{client.fs}/new/file", "new\n")
+    client.write("more\n")
+    predicted = pull(client, check=True)
+    assert pull(client)["actions"] == predicted["actions"]
+    for name in ("", "/child", "/new"):
+        last = {host.name: guids(host, dataset + name)["zrep_000001"] for host, dataset in _both(client)}
+        assert last[client.a.name] == last[client.b.name]
+    refused(client, lambda: declare(client, recursive=True, savecount="x"), "bad_input")
+    assert not zrep_failover(client.b, filesystem=client.dest, role="master").failed
+    assert not zrep_failover(client.b, filesystem=client.dest, role="replica").failed
+    pull(client)
+    client.assert_same()
+
+
+def _both(pair: Pair) -> list[tuple[Host, str]]:
+    return [(pair.a, pair.fs), (pair.b, pair.dest)]
 
 
 # -- the script -----------------------------------------------------------------------------------------------

@@ -114,21 +114,14 @@ def _run(request: Request, voice: Voice) -> int:
     if request.verb == "config":
         return _config(request, variables, voice)
     told = request.has("v") or (voice.at_terminal and not voice.quiet)
-    context = Context(request, variables, settings_of(variables, request.tag, told), voice)
+    tree = request.has("R") or variables.flag("ZREP_R")
+    context = Context(request, variables, settings_of(variables, request.tag, told, tree), voice)
     try:
-        _check_no_trees(context)
         return _deed(request.verb)(context)
     except ZrepError as error:
         if not request.has("json"):
             raise
         return context.finish({"failed_filesystems": [as_failure(error)], "changed": False, "actions": []})
-
-
-def _check_no_trees(context: Context) -> None:
-    if context.request.has("R") or context.variables.flag("ZREP_R"):
-        from .trees import check_no_trees
-
-        check_no_trees(context)
 
 
 def _deed(verb: str) -> t.Callable[[Context], int]:

@@ -167,11 +167,14 @@ def _resembling(name: str) -> str:
 # -- what they come to -----------------------------------------------------------------------------------------
 
 
-def settings_of(variables: Variables, tag: str | None = None, verbose: bool = False) -> Settings:
+def settings_of(
+    variables: Variables, tag: str | None = None, verbose: bool = False, recursive: bool = False
+) -> Settings:
     """Checked settings; raises BadInput.
 
     :param tag: what was said on the argument line, which counts most.
     :param verbose: tell how far transfers are.
+    :param recursive: with all filesystems below.
     """
     chosen = variables if tag is None else variables.with_option("ZREPTAG", names.check_tag(tag))
     found = {}
@@ -185,6 +188,7 @@ def settings_of(variables: Variables, tag: str | None = None, verbose: bool = Fa
     return settings_room.make(
         rename_unsent=chosen.flag("ZREP_RENAME_UNSENT"),
         progress=verbose or chosen.flag("ZREP_VERBOSE"),
+        recursive=recursive,
         out_filter=_filter(chosen, "ZREP_OUTFILTER", "MBUFFER"),
         in_filter=_filter(chosen, "MBUFFER", "ZREP_INFILTER"),
         environment={name: chosen.get(name) for name in _LEFT_TO_THE_CORE if chosen.origin(name) != DEFAULT},

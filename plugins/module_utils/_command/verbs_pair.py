@@ -28,6 +28,7 @@ def init(context: Context) -> int:
         "force": context.forced,
         "create_properties": create_options(variables),
         "peer_properties": replica_properties(variables),
+        "recursive": context.settings.recursive or None,
     }
     peer = Endpoint(host, destination)
     if request.has("pull"):

@@ -15,18 +15,20 @@ from .errors import Diverged, NoCommonSnapshot, NotFound
 from .model import Dataset, Observed, Side, Snapshot
 from .plan import Plan
 from .report import iso
-from .returning import go_back, has_own, plan_copy
+from .returning import go_back, plan_copy
 from .roles import UNTOUCHED, check_paired
 from .state import HERE, State
 from .steps import Mark, Step
 from .swapping import REFUSE, End, MoveGoal, demote, keep_master, promote
+from .trees import parts
 
 
 def this_end(seen: Observed) -> End:
     """This side as one end of a move."""
     here = check_paired(seen)
     here.check_marks()
-    return End(here, HERE, seen.features_here, seen.peer_host or here.peer.host, HERE in seen.readonly_above)
+    known = seen.peer_host or here.peer.host
+    return End(here, HERE, seen.features_here, known, HERE in seen.readonly_above, seen.occupied)
 
 
 def plan_takeover(seen: Observed, goal: MoveGoal) -> Plan:
@@ -105,7 +107,7 @@ def step_down_base(end: End, goal: MoveGoal) -> Snapshot:
             left=UNTOUCHED,
             hint="wait until the peer answers",
         )
-    if goal.diverged == REFUSE and has_own(side, base):
+    if goal.diverged == REFUSE and any(part.has_own for part in parts(side, base)):
         raise Diverged(
             f"has content of its own since {base.short}, the newest snapshot that {side.peer} is known to have",
             host=side.host,
@@ -132,7 +134,7 @@ def _wanted(side: Side, short: str) -> Snapshot:
 def plan_preserve_alone(seen: Observed, goal: MoveGoal, copies: t.Mapping[str, Dataset]) -> tuple[Plan, str]:
     """Freeze this side and copy what it has of its own since the last sync; returns the name of the copy as well."""
     end = this_end(seen)
-    steps, name = plan_copy(end, step_down_base(end, goal), goal, copies)
+    steps, name = plan_copy(end, parts(end.side, step_down_base(end, goal)), goal, copies)
     return Plan(seen.filesystem, _state(seen), tuple(steps)), name
 
 
@@ -141,7 +143,8 @@ def plan_step_down(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: 
     end = this_end(seen)
     if not end.side.is_master:
         return Plan(seen.filesystem, _state(seen))
-    steps = go_back(end, step_down_base(end, goal), goal, copy, frozen=begun is not None)
+    whole = parts(end.side, step_down_base(end, goal))
+    steps = go_back(end, whole, goal, copy, frozen=begun is not None)
     steps += demote(end, end.side.peer)
     return Plan(seen.filesystem, _state(seen), tuple(steps), begun=tuple(begun or ()))
 

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import dataclasses
+import typing as t
 
 from . import zfs
-from .diverging import FILES_LIMIT, Changes, Divergence, Listing, parse_diff
+from .diverging import FILES_LIMIT, Changes, Divergence, FileChange, Listing, parse_diff
 from .errors import ZrepError
 from .model import Observed, Side, Snapshot, newest_common
 from .session import Session
 from .shell import Shell
+from .trees import Part, parts
 
 HOLDERS_SHOWN = 20
 
@@ -34,9 +36,28 @@ def divergence(session: Session, seen: Observed) -> Divergence | None:
     common = newest_common(here, there) if here and there else None
     if here is None or there is None or common is None:
         return None
-    mine = Changes(here, common.here, _listing(session.here, here, common.here))
-    theirs = Changes(there, common.there, _listing(session.peer(seen.peer_host), there, common.there))
+    mine = _changes(session.here, tuple(parts(here, common.here, there)))
+    theirs = _changes(session.peer(seen.peer_host), tuple(parts(there, common.there, here)))
     return Divergence(common, mine, theirs)
+
+
+def _changes(shell: Shell, whole: tuple[Part, ...]) -> Changes:
+    """What a side, and what is below it, has of its own."""
+    root = whole[0].side
+    files: tuple[FileChange, ...] | None = ()
+    reason, complete = "", True
+    for part in whole:
+        if part is not whole[0] and not part.has_own:
+            continue
+        prefix = part.below(root.filesystem)[1:]
+        found = _listing(shell, part.side, part.base) if part.base else Listing((FileChange(prefix, "added", 0),))
+        complete = complete and found.complete
+        if found.files is None:
+            files, reason = None, found.reason + (f": {prefix}" if prefix else "")
+        elif files is not None:
+            inner = prefix + "/" if prefix and part.base else ""
+            files += tuple(change._replace(path=inner + change.path) for change in found.files)
+    return Changes(root, t.cast(Snapshot, whole[0].base), Listing(files, reason, complete), whole)
 
 
 def _listing(shell: Shell, side: Side, base: Snapshot) -> Listing:

@@ -13,9 +13,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from . import names
+from . import names, trees
 from .errors import Exists, NoCommonSnapshot, NotFound, PoolFull, SplitBrain
-from .model import LOCAL, RECEIVED, USER_PROPERTIES, Common, Endpoint, Observed, Side, Snapshot
+from .model import ALL, LOCAL, RECEIVED, USER_PROPERTIES, Common, Dataset, Endpoint, Observed, Property, Side, Snapshot
 from .settings import Settings
 from .state import HERE, PEER
 from .steps import (
@@ -31,7 +31,7 @@ from .steps import (
     TakeSnapshot,
 )
 from .streams import Send
-from .syncing import find_base, send_steps
+from .syncing import check_below, find_base, roll_tree_back, send_steps
 
 NEWEST = "newest"
 
@@ -49,6 +49,9 @@ class PairGoal:
     :param create_properties: properties that the replica gets when it is made.
     :param peer_properties: properties that the replica always has.
     :param reached_by: how the replica calls the master's host, where only the replica connects and so has to know.
+    :param recursive: whether all that is below belongs to the pair; None to leave it as it is.
+    :param exclude: properties of the master that are not to go to the replica; None to leave it as it is.
+    :param keep_mountpoint: whichever side is the master is mounted at the same place; None to leave it as it is.
     """
 
     peer: Endpoint
@@ -61,23 +64,52 @@ class PairGoal:
     create_properties: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     peer_properties: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     reached_by: str = ""
+    recursive: bool | None = None
+    exclude: tuple[str, ...] | None = None
+    keep_mountpoint: bool | None = None
+
+    def manner(self, here: Side, side: Side) -> dict[str, str]:
+        """What a side is to record of how the pair replicates; what is as ever and always was so needs no record.
+
+        :param here: the master.
+        """
+        found = {}
+        if self.recursive or (self.recursive is not None and side.recursive):
+            found["recursive"] = "yes" if self.recursive else "no"
+        if self.exclude or (self.exclude is not None and side.excluded):
+            found["exclude"] = ",".join(self.exclude)
+        place = here.dataset.value("mountpoint") or ""
+        if self.keep_mountpoint and place.startswith("/"):
+            found["mountpoint"] = place
+        elif self.keep_mountpoint is False and side.place:
+            found["mountpoint"] = ""
+        return {names.property_name(here.tag, name): value for name, value in found.items()}
+
+    def recorded(self, here: Side) -> Side:
+        """The master as it will be once it has recorded that."""
+        wanted = {name: Property(value, LOCAL) for name, value in self.manner(here, here).items()}
+        properties = {**here.dataset.properties, **wanted}
+        return dataclasses.replace(here, dataset=dataclasses.replace(here.dataset, properties=properties))
 
 
 def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.Iterator[Step]:
     """Make the replica with a first full copy, or complete what a creation that died has left."""
     there = seen.side_there
     half = _half_born(here, there)
+    tree = goal.recorded(here)
+    trees.check_tree(tree)
     if half is None:
-        _check_destination(here, seen, goal)
+        _check_destination(tree, seen, goal)
     yield from _register(here, goal)
     if half is not None and there is not None:
+        yield from trees.bring(tree, there, half[0].short, goal.now, settings, taken=True)
         yield from _finish_replica(here, there, goal)
         yield from _finish(here, goal, half[0].name, half[1].name, half)
         return
     aside = f"{goal.peer.filesystem}_replaced_{goal.now}"
     if there is not None:
         yield _move_aside(goal, aside)
-    target, take = _first_snapshot(here)
+    target, take = _first_snapshot(tree)
     if take is not None:
         yield take
     arrived = f"{goal.peer.filesystem}@{names.split_snapshot(target)[1]}"
@@ -90,15 +122,24 @@ def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.
         "the first full copy",
         destination=goal.peer.filesystem,
         options=settings.send_options,
-        **_properties_with_stream(here, seen, carried),
+        **_properties_with_stream(tree, seen, carried),
     )
+    # Below a root that can be written to, nothing is received: it could be mounted and changed before its time.
     if not seen.features_there.modern:
         yield SetProperties(PEER, goal.peer.filesystem, "makes it the replica", values=tuple(carried.items()))
+    short = names.split_snapshot(target)[1]
+    yield from trees.bring(tree, _unborn(seen, goal), short, goal.now, settings, taken=take is None)
     yield from _finish(here, goal, target, arrived, None)
     if there is not None and registered_properties(there):
         yield Inherit(
             PEER, aside, "what was moved aside is no replica any more", properties=registered_properties(there)
         )
+
+
+def _unborn(seen: Observed, goal: PairGoal) -> Side:
+    """The replica as it is right after its root has arrived: with nothing below."""
+    known = {"receive_resume_token": Property("-", "none")} if seen.features_there.modern else {}
+    return Side(goal.peer.host, "", seen.tag, Dataset(goal.peer.filesystem, "filesystem", 0, known))
 
 
 def _half_born(here: Side, there: Side | None) -> tuple[Snapshot, Snapshot] | None:
@@ -149,8 +190,9 @@ def _check_destination(here: Side, seen: Observed, goal: PairGoal) -> None:
             left=left,
             hint="create it there first, or name another destination",
         )
-    need, room = here.dataset.number("referenced"), pool.number("available")
-    if need is not None and room is not None and need > room:
+    sizes = [side.dataset.number("referenced") for side in (here, *here.members)]
+    need, room = sum(size or 0 for size in sizes), pool.number("available")
+    if room is not None and need > room:
         raise PoolFull(
             f"has {room} bytes free, the first copy of {here.host}:{here.filesystem} needs {need}",
             host=goal.peer.host,
@@ -165,11 +207,20 @@ def _register(here: Side, goal: PairGoal) -> t.Iterator[Step]:
     wanted = _configuration(here, goal)
     wanted["savecount"] = str(goal.savecount or _kept_savecount(here) or goal.default_savecount)
     values = {names.property_name(here.tag, name): value for name, value in wanted.items()}
+    values.update(goal.manner(here, here))
     missing = {name: value for name, value in values.items() if here.dataset.local(name) != value}
     if missing:
         before = tuple((name, here.dataset.local(name)) for name in missing)
         undo = Restore(HERE, here.filesystem, "the pair could not be made", values=before)
         yield SetProperties(HERE, here.filesystem, "registers the pair", values=tuple(missing.items()), undo=undo)
+
+
+def _as_here(goal: PairGoal, here: Side) -> PairGoal:
+    """The goal for the peer, which is to record what the master does."""
+    known = goal.recorded(here)
+    return dataclasses.replace(
+        goal, recursive=known.recursive, exclude=known.excluded, keep_mountpoint=bool(known.place)
+    )
 
 
 def _kept_savecount(here: Side) -> int | None:
@@ -197,8 +248,9 @@ def _first_snapshot(here: Side) -> tuple[str, Step | None]:
     if here.registered and here.own_snapshots and here.last_sent is None:
         return here.own_snapshots[-1].name, None
     target = f"{here.filesystem}@{here.next_short}"
-    undo = Destroy(HERE, here.filesystem, "the pair could not be made", shorts=(here.next_short,))
-    return target, TakeSnapshot(HERE, target, "the first state to send", undo=undo)
+    why = "the pair could not be made"
+    undo = Destroy(HERE, here.filesystem, why, shorts=(here.next_short,), recursive=here.recursive)
+    return target, TakeSnapshot(HERE, target, "the first state to send", undo=undo, recursive=here.recursive)
 
 
 def _properties_with_stream(here: Side, seen: Observed, carried: t.Mapping[str, str]) -> dict[str, t.Any]:
@@ -209,7 +261,11 @@ def _properties_with_stream(here: Side, seen: Observed, carried: t.Mapping[str, 
     """
     if not (seen.features_here.modern and seen.features_there.modern):
         return {}
-    exclude = ("mountpoint",) if here.dataset.type == "filesystem" else ()
+    exclude: tuple[str, ...] = ("mountpoint",) if here.dataset.type == "filesystem" else ()
+    if ALL in here.excluded:
+        return {"set_there": tuple(carried.items())}
+    # What is set there is no matter of the stream.
+    exclude += tuple(name for name in here.excluded if name not in exclude and name not in carried)
     return {"with_properties": True, "exclude": exclude, "set_there": tuple(carried.items())}
 
 
@@ -221,6 +277,7 @@ def _registration_there(here: Side, goal: PairGoal, there: Side | None) -> dict[
         if not names.same_host(goal.reached_by, here.identity):
             record["src-name"] = here.identity
     wanted = {names.property_name(here.tag, name): value for name, value in record.items()}
+    wanted.update(_as_here(goal, here).manner(here, there or here))
     count = goal.peer_savecount or goal.savecount
     if count is None and (there is None or there.dataset.value(names.property_name(here.tag, "savecount")) is None):
         count = goal.default_savecount
@@ -281,22 +338,24 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
         )
     common = find_base(here, there, goal.force)
     _check_adopted(here, there, common, goal.adopt or NEWEST)
+    tree = goal.recorded(here)
+    below = check_below(tree, there, goal.force)
     yield from _register(here, goal)
-    if goal.force and there.after(common.there):
-        yield Rollback(
-            PEER,
-            common.there.name,
-            "force was given: what it has of its own is thrown away",
-            loses=tuple(found.short for found in there.after(common.there)),
-        )
+    if goal.force:
+        for step in roll_tree_back(there, common, below):
+            if t.cast(Rollback, step).loses:
+                yield step
     yield from register_there(here, goal, dict({"readonly": "on"}, **goal.peer_properties), there)
     ours = names.parse_snapshot(here.tag, common.here.short)
-    if ours and not ours.unsent and common.here.short == common.there.short:
+    whole = trees.arrived(below, common)
+    if ours and not ours.unsent and common.here.short == common.there.short and whole:
         yield from _finish(here, goal, common.here.name, common.there.name, (common.here, common.there))
         return
-    target = f"{here.filesystem}@{here.next_short}"
-    undo = Destroy(HERE, here.filesystem, "the pair could not be made", shorts=(here.next_short,))
-    yield TakeSnapshot(HERE, target, "the first state of the pair", undo=undo)
+    target = f"{here.filesystem}@{tree.next_short}"
+    why, shorts = "the pair could not be made", (tree.next_short,)
+    undo = Destroy(HERE, here.filesystem, why, shorts=shorts, recursive=tree.recursive)
+    yield TakeSnapshot(HERE, target, "the first state of the pair", undo=undo, recursive=tree.recursive)
+    yield from trees.bring(tree, there, tree.next_short, goal.now, settings)
     yield from send_steps(here, there, common.here, target, goal.now, settings)
     yield from _become_master(here)
 

@@ -12,8 +12,9 @@ import dataclasses
 import re
 import typing as t
 
-from .model import Common, Side, Snapshot, unsent_bytes
+from .model import Common, Side, Snapshot
 from .report import iso
+from .trees import Part
 
 FILES_LIMIT = 1000
 """How many changed files of a side are read and reported."""
@@ -81,16 +82,29 @@ class Changes:
     side: Side
     base: Snapshot
     listing: Listing
+    whole: tuple[Part, ...] = ()
+    """The side and what is below it, where that belongs to the pair."""
 
     @property
     def size(self) -> int | None:
-        return unsent_bytes(self.side, self.base)
+        sizes = [part.size for part in self.whole or (Part(self.side, self.base),)]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
+    @property
+    def below(self) -> list[str]:
+        """The names of what is below the side and has something of its own."""
+        return [part.below(self.side.filesystem)[1:] for part in self.whole[1:] if part.has_own]
 
     @property
     def last_written(self) -> int | None:
         """When it was last written, None if nothing was or ZFS cannot tell."""
         times = [found.time for found in self.listing.files or ()]
-        written = [found.creation for found in self.side.after(self.base) if found.written]
+        written = [
+            found.creation
+            for part in self.whole or (Part(self.side, self.base),)
+            for found in (part.side.after(part.base) if part.base else part.side.snapshots)
+            if found.written
+        ]
         return max(times + written, default=None)
 
     def facts(self) -> dict[str, t.Any]:
@@ -100,6 +114,7 @@ class Changes:
             "filesystem": self.side.filesystem,
             "snapshots": [found.short for found in self.side.after(self.base)],
             "bytes": self.size,
+            "changed_below": self.below,
             "last_written": self.last_written,
             "last_written_iso": iso(self.last_written),
             "promoted_iso": iso(self.side.promoted or None),
@@ -115,6 +130,8 @@ class Changes:
         ]
         if self.size is not None:
             parts.append(f"{self.size} bytes written")
+        if self.below:
+            parts.append(f"changes below it in {_some(self.below)}")
         if self.last_written is not None:
             parts.append(f"last written {iso(self.last_written)}")
         files = self.listing.files

@@ -11,7 +11,7 @@ import typing as t
 from . import zfs
 from .model import Features, Side
 from .state import State, with_properties
-from .steps import Restore, SetProperties, Step
+from .steps import Inherit, Restore, SetProperties, Step
 
 READONLY = "readonly"
 
@@ -53,8 +53,16 @@ def freeze(side: Side, which: str, features: Features, why: str) -> list[Step]:
     why_back = "the move could not be completed"
     undo = Restore(which, side.filesystem, why_back, lasting=True, values=((READONLY, restored),))
     steps: list[Step] = [SetProperties(which, side.filesystem, why, undo=undo, values=((READONLY, "on"),))]
+    remounted = "files that are open must not be written any more"
     if side.mounted and not features.modern:
-        steps.append(Remount(which, side.filesystem, "files that are open must not be written any more"))
+        steps.append(Remount(which, side.filesystem, remounted))
+    for member in side.members:
+        if member.dataset.local(READONLY) == "off":
+            undo = Restore(which, member.filesystem, why_back, lasting=True, values=((READONLY, "off"),))
+            steps.append(Inherit(which, member.filesystem, why, undo=undo, properties=(READONLY,)))
+        # What has a place of its own is not remounted with the root.
+        if member.mounted and not features.modern and member.dataset.local("mountpoint") is not None:
+            steps.append(Remount(which, member.filesystem, remounted))
     return steps
 
 

@@ -11,9 +11,9 @@ from .diverging import Changes, Divergence, Listing
 from .errors import BadProperty, ZrepError
 from .model import Observed, Side, newest_common
 from .report import iso
-from .returning import has_own
 from .roles import check_replica, master_lost
-from .syncing import find_base
+from .syncing import check_below, find_base
+from .trees import arrived, match, parts
 
 ERROR = "error"
 WARNING = "warning"
@@ -88,7 +88,7 @@ def went_apart(seen: Observed) -> bool:
     if here.is_master and there.is_master:
         return True
     replica, base = (there, common.there) if here.is_master else (here, common.here)
-    return has_own(replica, base)
+    return any(part.has_own for part in parts(replica, base, here if replica is there else there))
 
 
 def _nonsense(side: Side) -> list[Problem]:
@@ -211,7 +211,35 @@ def _both_sides(here: Side, seen: Observed, divergence: Divergence | None) -> li
                     f"zrep_pair on the master mends it, or: zfs set readonly=on {there.filesystem}",
                 )
             )
-    return found + _try(lambda: find_base(master, replica, False))
+    return found + _try(lambda: find_base(master, replica, False)) + _below(master, replica)
+
+
+def _below(master: Side, replica: Side) -> list[Problem]:
+    """What is wrong below the roots of a tree."""
+    if master.recursive != replica.recursive:
+        tree, other = (master, replica) if master.recursive else (replica, master)
+        return [
+            Problem(
+                "tree_unknown",
+                WARNING,
+                other.host,
+                f"{tree.host}:{tree.filesystem} says that all that is below belongs to the pair, {other.host} does not",
+                "zrep_pair on the master has both say the same; give it recursive=true or recursive=false",
+            )
+        ]
+    found = _try(lambda: check_below(master, replica, False))
+    common = newest_common(master, replica)
+    if found or common is None or arrived(match(master, replica), common):
+        return found
+    return [
+        Problem(
+            "tree_incomplete",
+            WARNING,
+            replica.host,
+            f"{replica.filesystem} has {common.here.short}, but not of all that {master.filesystem} has below",
+            "the next sync completes it",
+        )
+    ]
 
 
 def _superseded(here: Side, there: Side) -> list[Problem]:

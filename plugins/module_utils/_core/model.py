@@ -19,12 +19,17 @@ from .errors import BadInput, BadProperty
 LOCAL = "local"
 RECEIVED = "received"
 INHERITED = "inherited"
+ASKED = "asked"
+"""Not of ZFS: the caller of this run said so, and no dataset has recorded it yet."""
 
 CONFIGURATION = ("src-fs", "src-host", "dest-fs", "dest-host", "savecount")
 """The properties that register a pair, in the order in which the script writes them."""
 USER_PROPERTIES = (
     *CONFIGURATION,
     "src-name",
+    "recursive",
+    "exclude",
+    "mountpoint",
     "master",
     "promoted",
     "lock-pid",
@@ -34,6 +39,7 @@ USER_PROPERTIES = (
     "sent",
     "drill",
 )
+ALL = "all"
 PRESERVED_FROM = "preserved-from"
 """On a dataset that preserves what a side had of its own, and on no pair: the snapshot since which it had it."""
 
@@ -82,18 +88,38 @@ class Snapshot:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A filesystem or volume with its snapshots, oldest first, as one host showed it."""
+    """A filesystem or volume with its snapshots, oldest first, as one host showed it.
+
+    :param children: all datasets below it, parents first, where they were looked at: those of a tree that is a pair.
+    """
 
     name: str
     type: str
     guid: int
     properties: t.Mapping[str, Property]
     snapshots: tuple[Snapshot, ...] = ()
+    children: tuple[Dataset, ...] = ()
+
+    def as_tree(self, tag: str) -> Dataset:
+        """This dataset taken for the root of a tree, whatever it says."""
+        asked = {names.property_name(tag, "recursive"): Property("yes", ASKED)}
+        return dataclasses.replace(self, properties={**self.properties, **asked})
+
+    def find(self, name: str) -> Dataset | None:
+        """This dataset or the one of that name below it."""
+        return next((found for found in (self, *self.children) if found.name == name), None)
+
+    def put(self, member: Dataset) -> Dataset:
+        """This dataset with one of its tree, or itself, replaced or added."""
+        if member.name == self.name:
+            return member
+        others = [found for found in self.children if found.name != member.name]
+        return dataclasses.replace(self, children=tuple(sorted([*others, member], key=lambda found: found.name)))
 
     def value(self, name: str) -> str | None:
         """The value of a property whatever its source, None if it is not set or not known here."""
         found = self.properties.get(name)
-        return None if found is None or found.value == "-" else found.value
+        return None if found is None or found.value == "-" or found.source == ASKED else found.value
 
     def number(self, name: str) -> int | None:
         """The value of a numeric property in bytes or as a plain number, None if ZFS could not tell."""
@@ -153,6 +179,32 @@ class Side:
     @property
     def is_master(self) -> bool:
         return self.dataset.local(names.property_name(self.tag, "master")) == "yes"
+
+    @property
+    def recursive(self) -> bool:
+        """Whether everything below belongs to the pair too."""
+        full = names.property_name(self.tag, "recursive")
+        return self._own("recursive") == "yes" or self.dataset.source(full) == ASKED
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """The properties of the master that are not to go to the replica, or ALL."""
+        return tuple(name for name in (self._own("exclude") or "").split(",") if name)
+
+    @property
+    def place(self) -> str:
+        """Where this dataset is to be mounted while its side is the master, empty for where it is."""
+        return self._own("mountpoint") or ""
+
+    @property
+    def below(self) -> tuple[Side, ...]:
+        """The datasets below it as far as they were looked at, parents first; none has a record of its own."""
+        return tuple(dataclasses.replace(self, dataset=found) for found in self.dataset.children)
+
+    @property
+    def members(self) -> tuple[Side, ...]:
+        """The datasets below it that belong to the pair."""
+        return self.below if self.recursive else ()
 
     @property
     def role(self) -> str:
@@ -316,7 +368,8 @@ class Side:
     @property
     def next_short(self) -> str:
         """The short name of the snapshot that would be made next."""
-        return names.snapshot_name(self.tag, names.next_serial(self.tag, (found.short for found in self.snapshots)))
+        taken = (found.short for side in (self, *self.members) for found in side.snapshots)
+        return names.snapshot_name(self.tag, names.next_serial(self.tag, taken))
 
     def by_guid(self, guid: int) -> Snapshot | None:
         return next((found for found in self.snapshots if found.guid == guid), None)
@@ -387,6 +440,7 @@ class Observed:
     :param there_parent: the dataset above it, asked for where something may have to be created.
     :param asked: whether the peer was asked; if not, ``there`` says nothing.
     :param identity_there: the name under which the peer records itself, empty if it was not asked for.
+    :param occupied: paths on the host of the side that becomes the master that hold something already.
     :param readonly_above: the sides (HERE, PEER) that would inherit ``readonly=on``, as far as that was asked.
     """
 
@@ -403,6 +457,7 @@ class Observed:
     features_there: Features = Features()
     identity_there: str = ""
     readonly_above: frozenset[str] = frozenset()
+    occupied: frozenset[str] = frozenset()
 
     @property
     def side_here(self) -> Side | None:

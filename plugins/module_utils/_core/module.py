@@ -50,6 +50,7 @@ def make_settings(params: t.Mapping[str, t.Any]) -> Settings:
         intermediates=params.get("intermediates"),
         rename_unsent=params.get("rename_unsent", True),
         lock_properties=_WRITTEN_AS_BOOLEANS.get(found, found),
+        recursive=bool(params.get("recursive")),
         parallel=params.get("parallel", 1),
     )
 

@@ -10,9 +10,11 @@ both sides are looked at again, and only what they show then is proof enough for
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
-from .errors import Busy, Diverged, InUse, NoCommonSnapshot, NotReady, PartialReceive, PoolFull, ZrepError
+from . import trees
+from .errors import Busy, Diverged, Exists, InUse, NoCommonSnapshot, NotReady, PartialReceive, PoolFull, ZrepError
 from .freezing import freeze
 from .model import Common, Observed, Side, newest_common
 from .plan import Plan, predict
@@ -20,8 +22,8 @@ from .roles import UNTOUCHED
 from .settings import Settings
 from .state import State
 from .steps import Step
-from .swapping import Ends, MoveGoal, ends, swap
-from .syncing import check_room, complete_record, find_base, push
+from .swapping import End, Ends, MoveGoal, ends, swap, wrong_places
+from .syncing import check_below, check_room, complete_record, find_base, push
 
 
 def plan_catch_up(seen: Observed, goal: MoveGoal, settings: Settings) -> Plan:
@@ -32,19 +34,29 @@ def plan_catch_up(seen: Observed, goal: MoveGoal, settings: Settings) -> Plan:
     common = find_base(old, new, force=False)
     before = State(seen.here, seen.there)
     steps = freeze(old, found.old.at, found.old.features, "nothing may be written after the last sync")
-    if not _is_level(found, common):
-        steps += complete_record(old, common, found.old.at)
+    below = check_below(old, new, force=False)
+    if not _is_level(found, common, below):
+        if trees.arrived(below, common):
+            steps += complete_record(old, common, found.old.at)
         sender = dataclasses.replace(old, dataset=predict(before, steps).side(found.old.at) or old.dataset)
         base = sender.by_guid(common.here.guid) or common.here
         steps += push(sender, new, base, goal.now, settings, found.old.at)
-    return Plan(seen.filesystem, before, tuple(steps))
+    return Plan(seen.filesystem, before, tuple(steps), tuple(trees.remarks(steps)))
 
 
-def _is_level(found: Ends, common: Common) -> bool:
+def _is_level(found: Ends, common: Common, below: trees.Match) -> bool:
     """Whether an earlier run froze the old master and sent everything, so that nothing is left to send."""
-    old = found.old.side
-    newest = old.snapshots[-1].guid == found.new.side.snapshots[-1].guid == common.here.guid
-    return newest and old.frozen and old.dataset.written == 0 and common.here.sent is not None
+    old, new = found.old.side, found.new.side
+    level = _ends_level(old, new, common) and trees.in_shape(below, old, new)
+    for branch in below.branches:
+        if branch.receiver is None or branch.common is None:
+            return False
+        level = level and _ends_level(branch.sender, branch.receiver, branch.common)
+    return level and old.frozen and common.here.sent is not None
+
+
+def _ends_level(old: Side, new: Side, common: Common) -> bool:
+    return old.snapshots[-1].guid == new.snapshots[-1].guid == common.here.guid and old.dataset.written == 0
 
 
 def plan_swap(seen: Observed, goal: MoveGoal, begun: t.Sequence[Step]) -> Plan:
@@ -60,6 +72,22 @@ def plan_swap(seen: Observed, goal: MoveGoal, begun: t.Sequence[Step]) -> Plan:
 def check_equal(found: Ends) -> None:
     """Raise what shows that the new master does not have all that the old one has, or that this can still change."""
     old, new = found.old.side, found.new.side
+    _check_same(old, new)
+    if not old.recursive:
+        return
+    below = trees.match(old, new)
+    for branch in below.branches:
+        if branch.receiver is None or branch.receiver.filesystem != trees.moved_to(branch.sender, old, new):
+            raise Busy(
+                "appeared below the pair during the move",
+                host=branch.sender.host,
+                dataset=branch.sender.filesystem,
+                hint="run it again",
+            )
+        _check_same(branch.sender, branch.receiver)
+
+
+def _check_same(old: Side, new: Side) -> None:
     if not old.readonly:
         raise InUse(
             "is still writable although readonly was set", host=old.host, dataset=old.filesystem, hint="run it again"
@@ -99,8 +127,16 @@ def preflight(found: Ends) -> list[ZrepError]:
         lambda: _check_base(old, new),
         lambda: _check_transfer(old, new),
         lambda: _check_way_back(old),
+        lambda: trees.check_tree(old),
+        lambda: _check_places(found.new),
     )
-    return list(_failures(checks))
+    branches = trees.match(old, new).branches if old.recursive else []
+    both = [(branch.sender, branch.receiver) for branch in branches if branch.receiver is not None]
+    return [
+        *_failures(checks),
+        *_failures([functools.partial(_check_base, *pair) for pair in both]),
+        *_failures([functools.partial(_check_partial, side) for pair in both for side in pair]),
+    ]
 
 
 def preflight_alone(side: Side) -> list[ZrepError]:
@@ -132,6 +168,21 @@ def _check_partial(side: Side) -> None:
             dataset=side.filesystem,
             left=UNTOUCHED,
             hint=f"let whoever began it resume it, or give it up with: zfs receive -A {side.filesystem}",
+        )
+
+
+def _check_places(new: End) -> None:
+    """Refuse to mount the new master over what its host has at that path."""
+    taken = [side for side in wrong_places(new.side) if side.place in new.occupied]
+    if taken:
+        raise Exists(
+            "is to be mounted at {}, where its host has something already".format(
+                ", ".join(side.place for side in taken)
+            ),
+            host=new.side.host,
+            dataset=taken[0].filesystem,
+            left=UNTOUCHED,
+            hint="move that away, or have each side keep its own mountpoint: zrep_pair keep_mountpoint=false",
         )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import typing as t
 
 from . import names, zfs
 from .errors import BadInput
-from .model import Dataset, Features
+from .model import Dataset, Features, Side
 from .shell import Shell
 
 REMEMBER_SECONDS = 86400
@@ -29,42 +30,90 @@ class Look(t.NamedTuple):
 
 
 def look(
-    shell: Shell, tag: str, filesystems: t.Sequence[str] | None, memory: FeatureMemory, more: t.Sequence[str] = ()
+    shell: Shell,
+    tag: str,
+    filesystems: t.Sequence[str] | None,
+    memory: FeatureMemory,
+    more: t.Sequence[str] = (),
+    trees: t.Collection[str] | None = (),
 ) -> Look:
     """Read datasets with their snapshots and our properties in one command.
 
+    A tree that is a pair is read with all that is below it, in a command of its own where it was not known to be one.
+
     :param filesystems: which; those that do not exist are left out of the answer. None asks for everything on the host.
     :param more: further native properties to read.
+    :param trees: those of them that are known to be trees, None for all pairs.
     :raises ZrepError: zfs refused, the host cannot be reached, or a property breaks the table.
     """
     if filesystems is None:
-        return _look_once(shell, tag, (), memory, more)
-    found: dict[str, Dataset] = {}
-    rest = list(filesystems)
+        seen = _look_once(shell, tag, (), memory, more)
+        all_pairs = trees is None
+        return seen._replace(datasets={name: _grown(name, seen.datasets, tag, all_pairs) for name in seen.datasets})
+    known = filesystems if trees is None else trees
     features = Features()
-    while rest:
-        known = memory.recall(shell.host)
-        part = rest if known is not None and known.modern else _unrelated(rest)
+    found: dict[str, Dataset] = {}
+    for part in _parts([name for name in filesystems if name not in known], _in_line, shell, memory):
         seen = _look_once(shell, tag, part, memory, more)
         features = seen.features
         found.update((name, seen.datasets[name]) for name in part if name in seen.datasets)
-        rest = [name for name in rest if name not in part]
+    deep = [name for name in filesystems if name in known or _is_tree(found.get(name), tag)]
+    for part in _parts(deep, _below, shell, memory):
+        seen = _look_once(shell, tag, part, memory, more, trees=True)
+        features = seen.features
+        found.update((name, _with_children(name, seen.datasets)) for name in part if name in seen.datasets)
     return Look(found, features)
 
 
-def _unrelated(filesystems: t.Sequence[str]) -> list[str]:
-    """Names of which none is the child of another: an old zfs shows a child twice if it is asked for both."""
-    return [name for name in filesystems if names.parent_of(name) not in filesystems]
+def _is_tree(dataset: Dataset | None, tag: str, pairs: bool = False) -> bool:
+    side = Side("", "", tag, dataset) if dataset is not None else None
+    return side is not None and (side.recursive or (pairs and side.registered))
+
+
+def _grown(name: str, datasets: t.Mapping[str, Dataset], tag: str, pairs: bool) -> Dataset:
+    """A dataset, with those below it if it is the root of a tree; or, if so asked, of any pair."""
+    return _with_children(name, datasets) if _is_tree(datasets[name], tag, pairs) else datasets[name]
+
+
+def _with_children(name: str, datasets: t.Mapping[str, Dataset]) -> Dataset:
+    below = sorted(found for found in datasets if _below(found, name))
+    return dataclasses.replace(datasets[name], children=tuple(datasets[found] for found in below))
+
+
+def _below(name: str, above: str) -> bool:
+    return name.startswith(above + "/")
+
+
+def _in_line(name: str, above: str) -> bool:
+    return names.parent_of(name) == above
+
+
+def _parts(
+    filesystems: t.Sequence[str], shown_by: t.Callable[[str, str], bool], shell: Shell, memory: FeatureMemory
+) -> t.Iterator[list[str]]:
+    """Names that one command may ask for: an old zfs shows a dataset twice if another one shows it as well."""
+    rest = list(filesystems)
+    while rest:
+        known = memory.recall(shell.host)
+        modern = known is not None and known.modern
+        part = [name for name in rest if modern or not any(shown_by(name, above) for above in rest)]
+        yield part
+        rest = [name for name in rest if name not in part]
 
 
 def _look_once(
-    shell: Shell, tag: str, filesystems: t.Sequence[str], memory: FeatureMemory, more: t.Sequence[str]
+    shell: Shell,
+    tag: str,
+    filesystems: t.Sequence[str],
+    memory: FeatureMemory,
+    more: t.Sequence[str],
+    trees: bool = False,
 ) -> Look:
     features = memory.recall(shell.host)
     refused: list[str] = []
     while True:
         properties = tuple(name for name in zfs.wanted_properties(tag, features, more) if name not in refused)
-        argv = zfs.get(properties, filesystems)
+        argv = zfs.get(properties, filesystems, trees)
         done = shell.run(argv)
         unknown = zfs.unknown_property(done.err) if done.status else None
         if unknown is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from . import names
+from . import names, trees
 from .creating import NEWEST, PairGoal, adopt, create, register_there, registered_properties, same_value
 from .errors import BadProperty, PairedElsewhere
 from .model import INHERITED, Endpoint, Observed, Side, newest_common
@@ -17,7 +17,7 @@ from .roles import check_exists, check_master, check_not_itself, check_replica, 
 from .settings import Settings
 from .state import HERE, PEER, State
 from .steps import Destroy, Inherit, SetProperties, Step, Unmark
-from .syncing import complete_record, find_base
+from .syncing import check_below, complete_record, find_base
 
 __all__ = ["NEWEST", "PairGoal", "belongs_above", "plan_absent", "plan_present"]
 
@@ -85,12 +85,15 @@ def _mend(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
     else:
         _check_mutual(here, there)
     _check_counts(here, there, goal)
-    yield from _set_where_different(here, HERE, _savecount(here.tag, goal.savecount))
-    values = _savecount(here.tag, goal.peer_savecount or goal.savecount)
+    trees.check_tree(goal.recorded(here))
+    wanted = dict(_savecount(here.tag, goal.savecount), **goal.manner(here, here))
+    yield from _set_where_different(here, HERE, wanted)
+    values = dict(_savecount(here.tag, goal.peer_savecount or goal.savecount), **goal.manner(here, there))
     if here.is_master:
         values.update({"readonly": "on"}, **goal.peer_properties)
         yield from register_there(here, _as_recorded(goal, here), values, there)
-        yield from complete_record(here, common)
+        if trees.arrived(check_below(here, there, force=True), common):
+            yield from complete_record(here, common)
     else:
         yield from _set_where_different(there, PEER, values)
 
@@ -172,6 +175,7 @@ def _unmake(side: Side, which: str, force: bool, more: t.Sequence[str] = ()) -> 
             side.filesystem,
             "force was given: the pair's snapshots go with it",
             shorts=tuple(found.short for found in own),
+            recursive=side.recursive,
         )
     gone = own if force else ()
     marked = [found for found in side.snapshots if found.sent is not None or found.bad_mark is not None]
@@ -181,5 +185,9 @@ def _unmake(side: Side, which: str, force: bool, more: t.Sequence[str] = ()) -> 
     known = registered_properties(side)
     # What names the other side goes last.
     properties = tuple(name for name in more if name not in known) + known
+    for member in side.members:
+        if member.place:
+            name = names.property_name(side.tag, "mountpoint")
+            yield Inherit(which, member.filesystem, why, properties=(name,))
     if properties:
         yield Inherit(which, side.filesystem, why, properties=properties)

@@ -9,9 +9,7 @@ be asked whether he is what the other one takes him for.
 
 from __future__ import annotations
 
-import dataclasses
-
-from . import names
+from . import names, trees
 from .errors import NoCommonSnapshot, NotFound, NotPaired, PairedElsewhere, WrongRole
 from .model import Common, Endpoint, Observed, Side
 from .plan import Plan, predict
@@ -20,7 +18,18 @@ from .roles import UNTOUCHED, check_paired, master_lost, no_master
 from .settings import Settings
 from .state import HERE, PEER, State
 from .steps import Step
-from .syncing import EXPIRE, SyncGoal, complete_record, find_base, is_fresh, roll_replica_back, transfer
+from .syncing import (
+    EXPIRE,
+    SyncGoal,
+    at,
+    check_below,
+    complete_record,
+    find_base,
+    is_fresh,
+    remember_tree,
+    roll_tree_back,
+    transfer,
+)
 
 
 def plan_refresh(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
@@ -32,14 +41,20 @@ def plan_refresh(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
         return Plan(seen.filesystem, before, skipped=f"the last sync is younger than {goal.max_age} seconds")
     there = check_sender(here, seen)
     common = _base(there, here, goal.force)
-    steps: list[Step] = list(complete_record(there, common, PEER))
+    steps: list[Step] = list(remember_tree(there, here, PEER))
+    here, there = at(here, predict(before, steps), HERE), at(there, predict(before, steps), PEER)
+    below = check_below(there, here, goal.force)
+    if trees.arrived(below, common):
+        steps += complete_record(there, common, PEER)
     if goal.force:
-        steps.append(roll_replica_back(here, common, HERE))
-    recorded = dataclasses.replace(there, dataset=predict(before, steps).there or there.dataset)
+        steps += roll_tree_back(here, common, below, HERE)
+    state = predict(before, steps)
+    here, recorded = at(here, state, HERE), at(there, state, PEER)
     base = recorded.by_guid(common.here.guid) or common.here
     if not is_fresh(recorded, goal):
         steps += transfer(recorded, here, base, goal, settings, PEER)
-    warnings = [] if there.is_master else [_incomplete(there)]
+    warnings = trees.remarks(steps)
+    warnings += [] if there.is_master else [_incomplete(there)]
     if goal.expire:
         expiry, held = plan_expiry(predict(before, steps), here, there, EXPIRE)
         steps += expiry

@@ -11,10 +11,10 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from . import names
+from . import names, trees
 from .drilling import last_drill, parse_record
 from .errors import ZrepError
-from .model import Dataset, Observed, Side, newest_common, unsent_bytes
+from .model import Dataset, Observed, Side, newest_common
 from .state import HERE, State
 from .steps import Step
 
@@ -71,7 +71,9 @@ def side_facts(side: Side, now: int) -> dict[str, t.Any]:
         "last_sync": sent,
         "last_sync_iso": iso(sent),
         "lag_seconds": None if sent is None else max(now - sent, 0),
-        "unsent_bytes": unsent_bytes(side, last) if side.is_master else None,
+        "recursive": side.recursive,
+        "below": [found.filesystem[len(side.filesystem) + 1 :] for found in side.members],
+        "unsent_bytes": trees.unsent(side, last) if side.is_master else None,
         "unsent_snapshots": [found.short for found in side.after(last)] if last and side.is_master else [],
         "drill": _drill_facts(side),
         "snapshots": [
@@ -112,8 +114,8 @@ def peer_facts(seen: Observed, now: int) -> dict[str, t.Any]:
             "created_iso": iso(common.here.creation),
             "later_here": [found.short for found in here.after(common.here)],
             "later_there": [found.short for found in there.after(common.there)],
-            "bytes_since_here": unsent_bytes(here, common.here),
-            "bytes_since_there": unsent_bytes(there, common.there),
+            "bytes_since_here": trees.unsent(here, common.here),
+            "bytes_since_there": trees.unsent(there, common.there),
         }
     )
     return facts
@@ -156,6 +158,8 @@ def _shown(dataset: Dataset | None, tag: str) -> dict[str, t.Any]:
     record = parse_record(ours.get(drill))
     if record is not None:
         ours[drill] = str(record).partition(" ")[2]
+    if dataset.children:
+        ours["below"] = ", ".join(found.name[len(dataset.name) + 1 :] for found in dataset.children)
     return dict(
         ours,
         readonly=dataset.value("readonly") or "off",

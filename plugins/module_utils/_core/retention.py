@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from . import trees
 from .model import Side, Snapshot, newest_common
 from .state import HERE, PEER, State
 from .steps import Destroy, Step
@@ -53,8 +54,9 @@ def plan_expiry(state: State, here: Side, there: Side | None, phase: int = 0) ->
     steps: list[Step] = []
     warnings: list[str] = []
     sides = {HERE: _at(here, state, HERE), PEER: _at(there, state, PEER) if there else None}
-    base = newest_common(*[side for side in sides.values() if side]) if all(sides.values()) else None
-    protected = frozenset([base.here.guid] if base else [])
+    master, replica = sides[HERE], sides[PEER]
+    protected = frozenset(_bases(master, replica)) if master and replica else frozenset()
+    recursive = here.recursive
     for number, (which, side) in enumerate(((PEER, sides[PEER]), (HERE, sides[HERE]))):
         if side is None:
             continue
@@ -67,6 +69,7 @@ def plan_expiry(state: State, here: Side, there: Side | None, phase: int = 0) ->
                     f"savecount {side.savecount}",
                     phase=phase + number,
                     optional=True,
+                    recursive=recursive,
                     shorts=tuple(snapshot.short for snapshot in found.destroy),
                 )
             )
@@ -74,6 +77,17 @@ def plan_expiry(state: State, here: Side, there: Side | None, phase: int = 0) ->
             f"{side.host}:{snapshot.name} has had its time but is held, so it was kept" for snapshot in found.held
         ]
     return steps, warnings
+
+
+def _bases(here: Side, there: Side) -> t.Iterator[int]:
+    """GUIDs of the root's snapshots under whose names something of the pair has its newest common one."""
+    base = newest_common(here, there)
+    if base is not None:
+        yield base.here.guid
+    for branch in trees.match(here, there).branches:
+        same = here.by_short(branch.common.here.short) if branch.common else None
+        if same is not None:
+            yield same.guid
 
 
 def _at(side: Side, state: State, which: str) -> Side | None:

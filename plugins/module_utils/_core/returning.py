@@ -10,10 +10,12 @@ GUID is the side rolled back.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import typing as t
 
 from . import names
+from .branches import RenameDataset
 from .errors import Diverged, Exists, InUse, NoCommonSnapshot, NotFound, PoolFull
 from .freezing import freeze
 from .model import PRESERVED_FROM, Dataset, Observed, Side, Snapshot, newest_common, unsent_bytes
@@ -23,14 +25,10 @@ from .state import State
 from .steps import Rollback, SetProperties, Step, TakeSnapshot
 from .streams import Copy
 from .swapping import DISCARD, REFUSE, End, Ends, MoveGoal, ends, keep_master, keep_replica, promote
+from .trees import Part, parts
 
 CANDIDATES = 9
 """How many names are tried for the dataset that preserves what a side had of its own."""
-
-
-def has_own(side: Side, base: Snapshot) -> bool:
-    """Whether a side has content of its own since a snapshot, as far as ZFS can tell."""
-    return any(found.written != 0 for found in side.after(base)) or side.dataset.written != 0
 
 
 def follows(found: Ends) -> bool:
@@ -39,7 +37,7 @@ def follows(found: Ends) -> bool:
     if new.is_master or old.is_master:
         return new.is_master
     common = newest_common(old, new)
-    return common is not None and has_own(new, common.there)
+    return common is not None and any(part.has_own for part in parts(new, common.there, old))
 
 
 def in_doubt(found: Ends) -> bool:
@@ -48,8 +46,8 @@ def in_doubt(found: Ends) -> bool:
     return old.is_master == new.is_master or (new.is_master and not old.readonly)
 
 
-def check_divergence(found: Ends, goal: MoveGoal) -> Snapshot:
-    """The snapshot on the old side that the two have in common; raises if something of its own may not be given up."""
+def check_divergence(found: Ends, goal: MoveGoal) -> list[Part]:
+    """The old side with the snapshots that the two have in common; raises if something may not be given up."""
     old, new = found.old.side, found.new.side
     common = newest_common(old, new)
     if common is None:
@@ -60,8 +58,9 @@ def check_divergence(found: Ends, goal: MoveGoal) -> Snapshot:
             left=UNTOUCHED,
             hint=f"rename it if it matters, then run zrep_pair on {new.host}",
         )
+    whole = parts(old, common.here, new)
     if goal.diverged != REFUSE:
-        return common.here
+        return whole
     hint = (
         f"decide who is right. If {new.host} is: zrep_failover filesystem={old.filesystem} role=replica on {old.host}, "
         "with diverged=preserve to keep what only it has in a dataset of its own, or diverged=discard to lose it. "
@@ -69,16 +68,18 @@ def check_divergence(found: Ends, goal: MoveGoal) -> Snapshot:
     )
     if old.is_master and new.is_master:
         raise split_brain(old, new, hint)
-    if has_own(old, common.here):
+    own = [part.side.filesystem for part in whole if part.has_own]
+    if own:
+        below = "" if own == [old.filesystem] else ": {}".format(", ".join(own))
         raise Diverged(
             f"has content of its own since {common.here.short}, the newest snapshot that it shares with "
-            f"{new.host}:{new.filesystem}",
+            f"{new.host}:{new.filesystem}{below}",
             host=old.host,
             dataset=old.filesystem,
             left=UNTOUCHED,
             hint=hint,
         )
-    return common.here
+    return whole
 
 
 # Preserving
@@ -102,18 +103,41 @@ def plan_preserve(seen: Observed, goal: MoveGoal, copies: t.Mapping[str, Dataset
     return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps)), name
 
 
-def plan_copy(end: End, base: Snapshot, goal: MoveGoal, copies: t.Mapping[str, Dataset]) -> tuple[list[Step], str]:
-    """Freeze a side and copy what it has since a snapshot; returns the steps and the name of the copy."""
-    side = end.side
+def plan_copy(
+    end: End, whole: t.Sequence[Part], goal: MoveGoal, copies: t.Mapping[str, Dataset]
+) -> tuple[list[Step], str]:
+    """Freeze a side and copy what it has of its own; returns the steps and the name of the copy.
+
+    Of a tree that is a tree again: what has something of its own, with all that is above it. A dataset of which the
+    other side has nothing is moved there as it is.
+    """
+    side, base = whole[0].side, t.cast(Snapshot, whole[0].base)
     name, existing = _choose(end, base, goal, copies)
-    _check_room(end, base, name, copies)
+    _check_room(end, whole, name, copies)
     steps = freeze(side, end.at, end.features, "it is to follow its peer")
+    wanted = [part for part in whole if part.has_own] or [whole[0]]
+    moved: list[str] = []
+    for part in whole:
+        of, place = part.side, name + part.below(side.filesystem)
+        if any(of.filesystem.startswith(above + "/") for above in moved):
+            continue
+        if part.base is None:
+            moved.append(of.filesystem)
+            why = "the other side has nothing of it"
+            steps.append(RenameDataset(end.at, of.filesystem, why, new_name=place, aside=True, mounted=of.mounted))
+        elif any((found.side.filesystem + "/").startswith(of.filesystem + "/") for found in wanted):
+            member = dataclasses.replace(end, side=of)
+            steps += _copy_part(member, part.base, goal, place, existing.find(place) if existing else None)
+    return steps, name
+
+
+def _copy_part(end: End, base: Snapshot, goal: MoveGoal, name: str, existing: Dataset | None) -> t.Iterator[Step]:
+    side = end.side
     own = [snapshot.name for snapshot in side.after(base)]
     if side.dataset.written != 0 or not own:
         own.append(f"{side.filesystem}@{_free_short(side, goal.now)}")
-        steps.append(TakeSnapshot(end.at, own[-1], "what it has of its own is preserved"))
-    steps += _copies(end, base, own, name, existing)
-    return steps, name
+        yield TakeSnapshot(end.at, own[-1], "what it has of its own is preserved")
+    yield from _copies(end, base, own, name, existing)
 
 
 def _free_short(side: Side, now: int) -> str:
@@ -148,7 +172,7 @@ def _has_begun(end: End, base: Snapshot, found: Dataset) -> bool:
     return marked and bool(found.snapshots) and own.issuperset(snapshot.guid for snapshot in found.snapshots)
 
 
-def _check_room(end: End, base: Snapshot, name: str, copies: t.Mapping[str, Dataset]) -> None:
+def _check_room(end: End, whole: t.Sequence[Part], name: str, copies: t.Mapping[str, Dataset]) -> None:
     above = copies.get(names.parent_of(name))
     if above is None:
         raise NotFound(
@@ -166,9 +190,13 @@ def _check_room(end: End, base: Snapshot, name: str, copies: t.Mapping[str, Data
             left=UNTOUCHED,
             hint=f"give a name in {names.pool_of(end.side.filesystem)} as preserve_as",
         )
-    need = unsent_bytes(end.side, base) if end.features.modern else end.side.dataset.number("referenced")
-    room = above.number("available")
-    if need is not None and room is not None and need > room:
+    sizes = [
+        unsent_bytes(part.side, part.base) if end.features.modern else part.side.dataset.number("referenced")
+        for part in whole
+        if part.base is not None and (part.has_own or part is whole[0])
+    ]
+    need, room = sum(size or 0 for size in sizes), above.number("available")
+    if room is not None and need > room:
         raise PoolFull(
             f"has {room} bytes free, preserving needs {need}",
             host=end.side.host,
@@ -220,27 +248,32 @@ def plan_return(seen: Observed, goal: MoveGoal, copy: Dataset | None, begun: t.S
     return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps), begun=tuple(begun or ()))
 
 
-def go_back(end: End, base: Snapshot, goal: MoveGoal, copy: Dataset | None, frozen: bool) -> list[Step]:
+def go_back(end: End, whole: t.Sequence[Part], goal: MoveGoal, copy: Dataset | None, frozen: bool) -> list[Step]:
     """Freeze a side and take it back to a snapshot; raises if what it has of its own may not be given up."""
     side = end.side
-    own = has_own(side, base)
+    own = any(part.has_own for part in whole)
+    if goal.diverged != DISCARD:
+        for part in whole:
+            if part.has_own:
+                place = copy.find(copy.name + part.below(side.filesystem)) if copy else None
+                check_preserved(part.side, part.base, place)
     steps: list[Step] = []
-    if own and goal.diverged != DISCARD:
-        check_preserved(side, base, copy)
     if not frozen and (own or side.is_master or not side.readonly):
         steps += freeze(side, end.at, end.features, "it is to follow its peer")
-    later = side.after(base)
-    if own or (later and side.is_master):
-        why = f"diverged={goal.diverged}" if own else "nothing of its own is in them"
-        loses = tuple(snapshot.short for snapshot in later)
-        steps.append(Rollback(end.at, base.name, why, decisive=True, loses=loses))
+    for part in whole:
+        later = part.side.after(part.base) if part.base is not None else ()
+        if part.base is not None and (part.has_own or (later and side.is_master)):
+            why = f"diverged={goal.diverged}" if part.has_own else "nothing of its own is in them"
+            loses = tuple(snapshot.short for snapshot in later)
+            steps.append(Rollback(end.at, part.base.name, why, decisive=True, loses=loses))
     return steps
 
 
-def check_preserved(old: Side, base: Snapshot, copy: Dataset | None) -> None:
+def check_preserved(old: Side, base: Snapshot | None, copy: Dataset | None) -> None:
     """Raise unless every snapshot that will be rolled back is in the copy, and nothing was written since the last."""
     kept = {snapshot.guid for snapshot in copy.snapshots} if copy else set()
-    missing = [snapshot.short for snapshot in old.after(base) if snapshot.guid not in kept]
+    later = old.after(base) if base is not None else old.snapshots
+    missing = [snapshot.short for snapshot in later if snapshot.guid not in kept]
     if missing or old.dataset.written != 0:
         raise InUse(
             "changed while it was being preserved: {}".format(

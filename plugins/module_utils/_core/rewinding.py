@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from . import names
+from . import names, trees
 from .errors import Diverged, NotFound
 from .model import Observed, Side, Snapshot
 from .plan import Plan
@@ -30,8 +30,8 @@ def plan_roll_back(seen: Observed, short: str, force: bool, now: int) -> Plan:
     master, replica = _by_role(seen, now)
     wanted, held = _common(master.side, replica.side, short)
     if not force:
-        _check_foreign(master.side, wanted)
-        _check_foreign(replica.side, held)
+        for side, base in ((master.side, wanted), (replica.side, held)):
+            _check_foreign(side, base)
     why = f"the pair is to stand at {short}"
     steps: list[Step] = []
     # A mark that outlived its snapshot at the other end would be a lie, so the marks go first.
@@ -42,12 +42,29 @@ def plan_roll_back(seen: Observed, short: str, force: bool, now: int) -> Plan:
         later = end.side.after(base)
         if later or end.side.dataset.written != 0:
             steps.append(Rollback(end.at, base.name, why, loses=tuple(found.short for found in later)))
+    for branch in trees.match(master.side, replica.side).branches if master.side.recursive else ():
+        steps += _branch_back(branch, (replica, master), short, force, why)
     if names.parse_snapshot(seen.tag, wanted.short):
         sent = wanted.sent or held.sent or now
         for end, base in ((replica, held), (master, wanted)):
             if base.sent is None:
                 steps.append(Mark(end.at, base.name, "both sides hold it", tag=seen.tag, sent=sent))
     return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps))
+
+
+def _branch_back(branch: trees.Branch, at: tuple[End, End], short: str, force: bool, why: str) -> t.Iterator[Step]:
+    """Take a dataset below the pair back too. What did not exist then, or is not on both sides, stays as it is."""
+    wanted = branch.sender.by_short(short)
+    held = branch.receiver.by_guid(wanted.guid) if wanted and branch.receiver else None
+    if wanted is None or held is None or branch.receiver is None:
+        return
+    replica, master = at
+    for end, side, base in ((replica, branch.receiver, held), (master, branch.sender, wanted)):
+        if not force:
+            _check_foreign(side, base)
+        later = side.after(base)
+        if later or side.dataset.written != 0:
+            yield Rollback(end.at, base.name, why, loses=tuple(found.short for found in later))
 
 
 def _by_role(seen: Observed, now: int) -> tuple[End, End]:

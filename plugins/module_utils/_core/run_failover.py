@@ -30,7 +30,7 @@ from .model import Dataset, Observed, Side, Snapshot, newest_common
 from .moving import plan_catch_up, plan_swap, preflight_alone, raise_all
 from .outcome import Outcome
 from .plan import Plan
-from .returning import candidates, follows, has_own, in_doubt, plan_preserve, plan_return
+from .returning import candidates, follows, in_doubt, plan_preserve, plan_return
 from .roles import UNTOUCHED, check_paired
 from .session import Session
 from .settings import Settings
@@ -38,6 +38,7 @@ from .sight import Sight
 from .state import HERE
 from .steps import Step
 from .swapping import MASTER, PRESERVE, REFUSE, End, MoveGoal, check_goal, ends
+from .trees import parts
 
 Following = t.Callable[[t.Sequence[Step], t.Optional[Dataset]], Plan]
 """Plans what follows: gets what takes back the first plan, and the copy that it made."""
@@ -249,18 +250,30 @@ class _Move:
     ) -> None:
         """Carry out a plan by which a side loses what it has of its own, preserved before if that is wanted."""
         seen, goal = self._sight.seen, self._goal
-        if goal.diverged != PRESERVE or base is None or not has_own(old.side, base):
+        other_side = None if seen.there is None or not seen.asked else self._other_of(old)
+        own = base is not None and any(part.has_own for part in parts(old.side, base, other_side))
+        if goal.diverged != PRESERVE or base is None or not own:
             self._act(go(seen, goal, None, None), old)
             return
         tried = candidates(old.side, base, goal)
-        copies = self._sight.datasets(old.at, [*tried, names.parent_of(tried[0])])
+        trees = tried if old.side.recursive else []
+        copies = self._sight.datasets(old.at, [*tried, names.parent_of(tried[0])], trees)
         plan, self._preserved = preserve(seen, goal, copies)
         self._then(plan, lambda begun, copy: go(look_again(), goal, copy, begun), old)
+
+    def _other_of(self, end: End) -> Side | None:
+        return self._sight.seen.side_there if end.at == HERE else self._sight.seen.side_here
 
     def _ask_above(self, side: Side, at: str) -> None:
         """Where a side is to become writable, find out what it takes."""
         if side.readonly:
             self._sight.ask_above(at)
+        if not side.is_master:
+            self._sight.ask_places(at)
+            self._warnings += [
+                f"{path} holds something already, so nothing is mounted there"
+                for path in sorted(self._sight.seen.occupied)
+            ]
 
     # Guarding
 

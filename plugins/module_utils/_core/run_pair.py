@@ -32,7 +32,7 @@ def pair_present(
     with Session(settings, dry) as session:
         goal = PairGoal(peer, session.now, **options)
         session.lock(filesystem)
-        seen = session.look_here([filesystem])[filesystem]
+        seen = session.look_here([filesystem], ["mountpoint"])[filesystem]
         check_exists(seen)
         seen = dataclasses.replace(seen, peer_host=peer.host, peer_filesystem=peer.filesystem)
         check_script_lock(t.cast(Side, seen.side_here))

@@ -49,7 +49,9 @@ def pair_pulled(
     with Session(settings, dry) as session, contextlib.ExitStack() as stack:
         goal = PairGoal(peer, session.now, **options)
         session.lock(filesystem)
-        more = [name for name in list(goal.create_properties) + list(goal.peer_properties) if ":" not in name]
+        more = ["mountpoint"] + [
+            name for name in list(goal.create_properties) + list(goal.peer_properties) if ":" not in name
+        ]
         seen = session.look_here([filesystem], more)[filesystem]
         seen = dataclasses.replace(seen, peer_host=peer.host, peer_filesystem=peer.filesystem)
         side = seen.side_here

@@ -43,7 +43,8 @@ def send(settings: Settings, filesystem: str, short: str, token: str = "", out: 
         if token:
             argv = _rest(session, target, token)
         else:
-            argv = zfs.send(target, base.name, settings.intermediates, False, settings.send_options)
+            tree = check_exists(seen).recursive
+            argv = zfs.send(target, base.name, settings.intermediates, False, settings.send_options, tree)
         session.keep_script_off(seen)
         return _stream(session, argv, target, out)
 

@@ -73,12 +73,15 @@ class Session:
 
         :param more: further native properties to read.
         """
-        seen = look(self.here, self.settings.tag, filesystems, self._memory, more)
+        trees = None if self.settings.recursive else ()
+        seen = look(self.here, self.settings.tag, filesystems, self._memory, more, trees)
         self.features = seen.features
         wanted = list(seen.datasets) if filesystems is None else filesystems
         return {name: self._observed(name, seen.datasets.get(name)) for name in wanted}
 
     def _observed(self, filesystem: str, dataset: Dataset | None) -> Observed:
+        if self.settings.recursive and dataset is not None:
+            dataset = _taken_for_tree(dataset, self.settings.tag)
         return Observed(self.settings.tag, self.settings.identity, filesystem, dataset, features_here=self.features)
 
     def settle(self, filesystems: t.Sequence[str] | None) -> bool:
@@ -105,9 +108,14 @@ class Session:
         features = self._memory.recall(host) or Features()
         self._run(zfs.settle(filesystems, self.settings.tag, features) or (), self.peer(host))
 
-    def look_at(self, shell: Shell, datasets: t.Sequence[str], more: t.Sequence[str] = ()) -> dict[str, Dataset]:
-        """Datasets of a host that are no pairs, by name, as far as they exist."""
-        return look(shell, self.settings.tag, datasets, self._memory, more).datasets
+    def look_at(
+        self, shell: Shell, datasets: t.Sequence[str], more: t.Sequence[str] = (), trees: t.Sequence[str] = ()
+    ) -> dict[str, Dataset]:
+        """Datasets of a host that are no pairs, by name, as far as they exist.
+
+        :param trees: those of them of which all that is below is wanted too.
+        """
+        return look(shell, self.settings.tag, datasets, self._memory, more, trees).datasets
 
     def own_properties(self, dataset: str) -> list[str]:
         """The properties that a dataset of this host has of its own, whoever set them."""
@@ -131,14 +139,23 @@ class Session:
         :param parents: where a dataset does not exist, look at the one above too: it may have to be created.
         """
         peer = self.peer(pairs[0].peer_host)
-        seen = look(peer, self.settings.tag, _distinct(pair.peer_filesystem for pair in pairs), self._memory, more)
+        wanted = _distinct(pair.peer_filesystem for pair in pairs)
+        trees = [pair.peer_filesystem for pair in pairs if self._is_tree(pair)]
+        seen = look(peer, self.settings.tag, wanted, self._memory, more, trees)
         datasets = dict(seen.datasets)
         above = _distinct(
             names.parent_of(pair.peer_filesystem) for pair in pairs if pair.peer_filesystem not in datasets
         )
         if parents and any(above):
             datasets.update(look(peer, self.settings.tag, [name for name in above if name], self._memory).datasets)
+        datasets.update(
+            (name, _taken_for_tree(datasets[name], self.settings.tag)) for name in trees if name in datasets
+        )
         return [_with_peer(pair, datasets, seen.features) for pair in pairs]
+
+    def _is_tree(self, seen: Observed) -> bool:
+        side = seen.side_here
+        return self.settings.recursive or (side is not None and side.recursive)
 
     # Doing
 
@@ -212,6 +229,10 @@ class Session:
             done = where.run(argv)
             if done.status:
                 raise zfs.failure(argv, done.status, done.err, where.host)
+
+
+def _taken_for_tree(dataset: Dataset, tag: str) -> Dataset:
+    return dataset if Side("", "", tag, dataset).recursive else dataset.as_tree(tag)
 
 
 def _overtaken(filesystem: str, pid: int) -> str:

@@ -42,6 +42,7 @@ class Settings:
     :param rename_unsent: keep a snapshot that could not be sent under a suffixed name (``ZREP_RENAME_UNSENT``).
     :param skip_expire: never destroy a snapshot for its age (``ZREP_SKIP_EXPIRE``).
     :param lock_properties: write the script's lock properties too: ALWAYS, NEVER, or AUTO where the script is around.
+    :param recursive: what is worked on are trees, also where their pairs do not say so (``-R``).
     :param parallel: how many streams run at a time.
     :param rundir: a private directory for locks and sockets.
     :param out_filter: shell text that streams pass on the sending host (``ZREP_OUTFILTER``).
@@ -61,6 +62,7 @@ class Settings:
     rename_unsent: bool = True
     skip_expire: bool = False
     lock_properties: str = AUTO
+    recursive: bool = False
     parallel: int = 1
     rundir: str = ""
     out_filter: str = ""
@@ -86,6 +88,7 @@ def make(
     in_filter: str = "",
     bbcp: str = "",
     progress: bool = False,
+    recursive: bool = False,
 ) -> Settings:
     """Check everything that was asked for; raises BadInput."""
     variables = os.environ if environment is None else environment
@@ -105,6 +108,7 @@ def make(
         rename_unsent=rename_unsent,
         skip_expire=bool(variables.get("ZREP_SKIP_EXPIRE")),
         lock_properties=lock_properties,
+        recursive=recursive,
         parallel=parallel,
         rundir=private_directory(variables),
         script_rundir=variables.get("ZREP_RUNDIR") or script_directory(),

@@ -15,6 +15,7 @@ from .plan import Plan
 from .session import Session, with_recorded_peer
 from .shell import Shell
 from .state import HERE
+from .swapping import wrong_places
 
 MORE = ("canmount", "mountpoint")
 """What a move wants to know beyond the usual."""
@@ -33,6 +34,7 @@ class Sight:
         self._peer_identity = peer_identity
         self._predicted = False
         self._above: frozenset[str] = frozenset()
+        self._occupied: frozenset[str] = frozenset()
         self.host_name = ""
         """What the peer calls itself, as far as somebody has found out."""
         seen = with_recorded_peer(self._look_here())
@@ -59,6 +61,7 @@ class Sight:
             self.seen = dataclasses.replace(
                 now, peer_host=known.peer_host, peer_filesystem=known.peer_filesystem, readonly_above=self._above
             )
+            self.seen = dataclasses.replace(self.seen, occupied=self._occupied)
         return self.seen
 
     def both(self) -> Observed:
@@ -91,19 +94,35 @@ class Sight:
         self.seen = dataclasses.replace(self.seen, readonly_above=self._above)
         return self.seen
 
-    def datasets(self, side: str, wanted: t.Iterable[str]) -> dict[str, Dataset]:
-        """Other datasets on the host of one side, as far as they exist."""
+    def ask_places(self, side: str) -> Observed:
+        """Find out whether one side's host has something where the side is to be mounted once it is the master."""
+        found = self.seen.side_here if side == HERE else self.seen.side_there
+        paths = [one.place for one in wrong_places(found)] if found else []
+        if paths:
+            argv = zfs.occupied(paths)
+            done = self.shell(side).run(argv)
+            if done.status:
+                raise zfs.failure(argv, done.status, done.err, self.shell(side).host)
+            self._occupied = frozenset(path for path in done.out.split("\0") if path)
+        self.seen = dataclasses.replace(self.seen, occupied=self._occupied)
+        return self.seen
+
+    def datasets(self, side: str, wanted: t.Iterable[str], trees: t.Sequence[str] = ()) -> dict[str, Dataset]:
+        """Other datasets on the host of one side, as far as they exist.
+
+        :param trees: those of them of which all that is below is wanted too.
+        """
         more = (names.property_name(self.seen.tag, PRESERVED_FROM),)
-        return self._session.look_at(self.shell(side), [name for name in wanted if name], more)
+        return self._session.look_at(self.shell(side), [name for name in wanted if name], more, trees)
 
     def copy(self, side: str, name: str | None) -> Dataset | None:
         """The dataset that a plan copied one side to."""
         if name is None:
             return None
         if self._predicted:
-            source = self.seen.here if side == HERE else self.seen.there
-            return Dataset(name, "filesystem", 0, {}, source.snapshots if source else ())
-        return self.datasets(side, [name]).get(name)
+            return _copied(self.seen.here if side == HERE else self.seen.there, name)
+        tree = self.seen.side_here is not None and self.seen.side_here.recursive
+        return self.datasets(side, [name], [name] if tree else []).get(name)
 
     def check_script_lock_there(self) -> None:
         """Raise Busy while a process of the script on the peer holds its lock."""
@@ -126,3 +145,12 @@ class Sight:
             done = self.peer.run(("uname", "-n"))
             self.host_name = done.out.strip() if done.status == 0 else seen.peer_host
         return names.check_host(names.short_host(self.host_name), "the host name of the peer")
+
+
+def _copied(source: Dataset | None, name: str) -> Dataset:
+    """The copy of a dataset as a plan would leave it."""
+    found = Dataset(name, "filesystem", 0, {}, source.snapshots if source else ())
+    for child in source.children if source else ():
+        place = name + child.name[len(source.name if source else "") :]
+        found = found.put(Dataset(place, child.type, 0, {}, child.snapshots))
+    return found

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from . import names
+from . import names, trees
 from .errors import BadInput, NoCommonSnapshot, NotFound
-from .model import Observed, Side, Snapshot, unsent_bytes
+from .model import Observed, Side, Snapshot
 from .plan import Plan
 from .retention import plan_expiry
 from .roles import check_master, check_paired, check_replica
@@ -27,10 +27,10 @@ def plan_take(seen: Observed, short: str | None, only_if_changed: bool, source: 
     newest = here.own_snapshots[-1] if here.own_snapshots else None
     if short is not None and here.by_short(short) is not None:
         return Plan(seen.filesystem, state, skipped=f"{short} exists")
-    if only_if_changed and newest is not None and unsent_bytes(here, newest) == 0:
+    if only_if_changed and newest is not None and trees.unsent(here, newest) == 0:
         return Plan(seen.filesystem, state, skipped=f"nothing was written since {newest.short}")
     target = f"{here.filesystem}@{short or here.next_short}"
-    return Plan(seen.filesystem, state, (TakeSnapshot(HERE, target, "as asked for"),))
+    return Plan(seen.filesystem, state, (TakeSnapshot(HERE, target, "as asked for", recursive=here.recursive),))
 
 
 def plan_expire(seen: Observed) -> Plan:

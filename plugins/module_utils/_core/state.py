@@ -36,26 +36,35 @@ class State:
 
 def with_properties(state: State, side: str, target: str, properties: t.Mapping[str, str | None]) -> State:
     """The state with properties of the target dataset set to a local value or, with None, taken away."""
-    dataset = state.side(side)
-    if dataset is None or dataset.name != target:
+    root = state.side(side)
+    dataset = root.find(target) if root else None
+    if root is None or dataset is None:
         return state
     values = dict(dataset.properties)
     for name, value in properties.items():
         values[name] = Property("-", "none") if value is None else Property(value, LOCAL)
-    return state.replace(side, dataclasses.replace(dataset, properties=values))
+    return state.replace(side, root.put(dataclasses.replace(dataset, properties=values)))
 
 
-def with_snapshots(state: State, side: str, change: t.Callable[[tuple[Snapshot, ...]], t.Iterable[Snapshot]]) -> State:
-    dataset = state.side(side)
-    if dataset is None:
+Change = t.Callable[[t.Tuple[Snapshot, ...]], t.Iterable[Snapshot]]
+
+
+def with_snapshots(state: State, side: str, target: str, change: Change, recursive: bool = False) -> State:
+    """The state with other snapshots of the target dataset and, if so asked, of all those below it."""
+    root = state.side(side)
+    if root is None:
         return state
-    return state.replace(side, dataclasses.replace(dataset, snapshots=tuple(change(dataset.snapshots))))
+    for found in (root, *root.children):
+        if found.name == target or (recursive and found.name.startswith(target + "/")):
+            root = root.put(dataclasses.replace(found, snapshots=tuple(change(found.snapshots))))
+    return state.replace(side, root)
 
 
-def unwritten(state: State, side: str) -> State:
-    """The state with nothing written on one side since its newest snapshot."""
-    dataset = state.side(side)
-    if dataset is None:
+def unwritten(state: State, side: str, target: str) -> State:
+    """The state with nothing written to the target dataset since its newest snapshot."""
+    root = state.side(side)
+    dataset = root.find(target) if root else None
+    if root is None or dataset is None:
         return state
     zero = {name: Property("0", "none") for name in ("written", "unique") if dataset.number(name) is not None}
-    return state.replace(side, dataclasses.replace(dataset, properties={**dataset.properties, **zero}))
+    return state.replace(side, root.put(dataclasses.replace(dataset, properties={**dataset.properties, **zero})))

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
+import zlib
 
 from . import names, zfs
-from .model import Features, Snapshot
+from .model import Dataset, Features, Snapshot
 from .state import State, unwritten, with_properties, with_snapshots
 
 
@@ -75,26 +76,36 @@ def _targets(step: Step, also: t.Sequence[Step]) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class TakeSnapshot(Step):
+    """Take a snapshot.
+
+    :param recursive: of all datasets below too, in the same moment.
+    """
+
     action = "snapshot"
+    recursive: bool = False
 
     @property
     def group(self) -> t.Hashable:
-        return (self.action, self.side, names.pool_of(self.target))
+        return (self.action, self.side, names.pool_of(self.target), self.recursive)
 
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
-        return zfs.snapshot(_targets(self, also), features)
+        return zfs.snapshot(_targets(self, also), features, self.recursive)
 
     def apply(self, state: State) -> State:
-        dataset, short = names.split_snapshot(self.target)
-        side = state.side(self.side)
-        written = side.number("written") if side else None
+        target, short = names.split_snapshot(self.target)
+        root = state.side(self.side)
+        for dataset in (root, *(root.children if self.recursive else ())) if root else ():
+            state = self._taken(state, dataset, short) if self.recursive or dataset.name == target else state
+        return state
 
+    def _taken(self, state: State, dataset: Dataset, short: str) -> State:
         def change(before: tuple[Snapshot, ...]) -> t.Iterable[Snapshot]:
             txg = before[-1].createtxg + 1 if before else 1
             # The real GUID is not known before; any that no snapshot has will do to tell it from the others.
-            return (*before, Snapshot(dataset, short, -txg, txg, 0, written=written))
+            guid = -(zlib.crc32(dataset.name.encode()) << 32 | txg)
+            return (*before, Snapshot(dataset.name, short, guid, txg, 0, written=dataset.number("written")))
 
-        return with_snapshots(unwritten(state, self.side), self.side, change)
+        return with_snapshots(unwritten(state, self.side, dataset.name), self.side, dataset.name, change)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,6 +194,7 @@ class Mark(Step):
         return with_snapshots(
             state,
             self.side,
+            names.split_snapshot(self.target)[0],
             lambda before: [
                 dataclasses.replace(found, sent=self.sent) if found.name == self.target else found for found in before
             ],
@@ -206,6 +218,7 @@ class Unmark(Step):
         return with_snapshots(
             state,
             self.side,
+            self.target,
             lambda before: [
                 dataclasses.replace(found, sent=None) if found.short in self.shorts else found for found in before
             ],
@@ -217,51 +230,69 @@ class Unmark(Step):
 
 @dataclasses.dataclass(frozen=True)
 class Destroy(Step):
-    """Destroy snapshots of one dataset."""
+    """Destroy snapshots of one dataset.
+
+    :param recursive: those of the same names of all datasets below it too.
+    """
 
     action = "destroy"
     shorts: tuple[str, ...] = ()
+    recursive: bool = False
 
     @property
     def group(self) -> t.Hashable:
-        return (self.action, self.side)
+        return (self.action, self.side, self.recursive)
 
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
         steps = [step for step in (self, *tuple(also)) if isinstance(step, Destroy)]
-        return zfs.destroy_snapshots([f"{step.target}@{short}" for step in steps for short in step.shorts], features)
+        targets = [f"{step.target}@{short}" for step in steps for short in step.shorts]
+        return zfs.destroy_snapshots(targets, features, self.recursive)
 
     def apply(self, state: State) -> State:
         return with_snapshots(
-            state, self.side, lambda before: [found for found in before if found.short not in self.shorts]
+            state,
+            self.side,
+            self.target,
+            lambda before: [found for found in before if found.short not in self.shorts],
+            self.recursive,
         )
 
     def split(self) -> tuple[Step, ...]:
         return tuple(dataclasses.replace(self, shorts=(short,)) for short in self.shorts)
 
     def describe(self) -> str:
-        return "destroy {}@{}".format(self.target, ",".join(self.shorts))
+        below = " and below" if self.recursive else ""
+        return "destroy {}@{}{}".format(self.target, ",".join(self.shorts), below)
 
 
 @dataclasses.dataclass(frozen=True)
 class RenameSnapshot(Step):
+    """Rename a snapshot.
+
+    :param recursive: those of the same name of all datasets below too.
+    """
+
     action = "rename"
     new_short: str = ""
+    recursive: bool = False
 
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
-        return [zfs.rename(self.target, self.new_name)]
+        return [zfs.rename(self.target, self.new_name, self.recursive)]
 
     @property
     def new_name(self) -> str:
         return f"{names.split_snapshot(self.target)[0]}@{self.new_short}"
 
     def apply(self, state: State) -> State:
+        target, short = names.split_snapshot(self.target)
         return with_snapshots(
             state,
             self.side,
+            target,
             lambda before: [
-                dataclasses.replace(found, short=self.new_short) if found.name == self.target else found
-                for found in before
+                dataclasses.replace(found, short=self.new_short) if found.short == short else found for found in before
             ],
+            self.recursive,
         )
 
     def describe(self) -> str:
@@ -323,7 +354,8 @@ class Rollback(Step):
             kept = [found.short for found in before].index(short) + 1
             return before[:kept]
 
-        return with_snapshots(unwritten(state, self.side), self.side, change)
+        target = names.split_snapshot(self.target)[0]
+        return with_snapshots(unwritten(state, self.side, target), self.side, target, change)
 
     def describe(self) -> str:
         lost = ", with it goes {}".format(",".join(self.loses)) if self.loses else ""

@@ -49,8 +49,9 @@ class Send(Step):
         ]
 
     def apply(self, state: State) -> State:
-        source = state.side(self.side)
-        short = names.split_snapshot(self.target)[1]
+        sending, root = state.side(self.side), state.side(other(self.side))
+        name, short = names.split_snapshot(self.target)
+        source = sending.find(name) if sending else None
         if source is None:
             return state
         shorts = [found.short for found in source.snapshots]
@@ -60,7 +61,7 @@ class Send(Step):
             else shorts.index(short)
         )
         arrived = source.snapshots[start : shorts.index(short) + 1]
-        there = state.side(other(self.side)) or Dataset(
+        there = (root.find(self.destination) if root else None) or Dataset(
             self.destination,
             source.type,
             0,
@@ -73,7 +74,7 @@ class Send(Step):
         )
         properties = dict(there.properties, **{name: Property(value, LOCAL) for name, value in self.set_there})
         after = dataclasses.replace(there, snapshots=there.snapshots + copies, properties=properties)
-        return state.replace(other(self.side), after)
+        return state.replace(other(self.side), root.put(after) if root else after)
 
     def describe(self) -> str:
         since = f" from {names.split_snapshot(self.base)[1]}" if self.base else " in full"

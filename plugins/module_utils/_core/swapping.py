@@ -21,6 +21,7 @@ from .roles import UNTOUCHED, check_paired, master_lost
 from .state import HERE, PEER
 from .steps import Inherit, Restore, SetProperties, Step
 
+MOUNTPOINT = "mountpoint"
 MASTER, REPLICA = "master", "replica"
 REFUSE, PRESERVE, DISCARD = "refuse", "preserve", "discard"
 
@@ -54,6 +55,7 @@ class End:
     :param at: on which host it is, HERE or PEER.
     :param known_peer: the other host by the name under which this side knows it.
     :param readonly_above: it would inherit ``readonly=on``.
+    :param occupied: paths on its host that hold something already.
     """
 
     side: Side
@@ -61,6 +63,7 @@ class End:
     features: Features
     known_peer: str
     readonly_above: bool = False
+    occupied: frozenset[str] = frozenset()
 
     def name(self, short: str) -> str:
         return names.property_name(self.side.tag, short)
@@ -102,8 +105,12 @@ def ends(seen: Observed, goal: MoveGoal) -> Ends:
             hint="zrep_info on both hosts shows who is whose; remove the half that is wrong with "
             "zrep_pair state=absent local_only=true",
         )
-    first = End(here, HERE, seen.features_here, seen.peer_host, HERE in seen.readonly_above)
-    second = End(there, PEER, seen.features_there, known, PEER in seen.readonly_above)
+    if there.recursive and not here.recursive:
+        error = here.bad_property("recursive", "-", f"{there.host} says that all that is below belongs to the pair")
+        error.hint = "have both sides agree: zrep_pair on the master with recursive=true or recursive=false"
+        raise error
+    first = End(here, HERE, seen.features_here, seen.peer_host, HERE in seen.readonly_above, seen.occupied)
+    second = End(there, PEER, seen.features_there, known, PEER in seen.readonly_above, seen.occupied)
     return Ends(first, second) if goal.role == MASTER else Ends(second, first)
 
 
@@ -181,7 +188,7 @@ def demote(end: End, master: Endpoint) -> list[Step]:
 def promote(end: End, replica: str, now: int) -> list[Step]:
     """Make a side the master of a filesystem at its peer. Setting ``master`` is what decides the move."""
     record = _record(end.side.endpoint, Endpoint(end.known_peer, replica))
-    steps = thaw(end)
+    steps = thaw(end) + put_in_place(end)
     values = dict({name: record[name] for name in _PROMOTION}, promoted=str(now))
     why = "it becomes the master"
     if end.features.modern:
@@ -191,6 +198,24 @@ def promote(end: End, replica: str, now: int) -> list[Step]:
         steps += _write(end, values, why)
         steps += _write(end, {"master": "yes"}, why, decisive=True)
     return steps + mount(end)
+
+
+def wrong_places(side: Side) -> list[Side]:
+    """The datasets of a side that are not where they are to be while it is the master."""
+    found = [side, *side.members]
+    return [one for one in found if one.place and one.dataset.value(MOUNTPOINT) != one.place]
+
+
+def put_in_place(end: End) -> list[Step]:
+    """Give a side that becomes the master the mountpoints of the old one, where the pair keeps them."""
+    steps: list[Step] = []
+    for side in wrong_places(end.side):
+        if side.place not in end.occupied:
+            before = side.dataset.local(MOUNTPOINT)
+            undo = Restore(end.at, side.filesystem, _UNDONE, values=((MOUNTPOINT, before),), lasting=True)
+            why = "the pair keeps its mountpoints"
+            steps.append(SetProperties(end.at, side.filesystem, why, undo=undo, values=((MOUNTPOINT, side.place),)))
+    return steps
 
 
 def thaw(end: End) -> list[Step]:
@@ -207,10 +232,13 @@ def thaw(end: End) -> list[Step]:
 
 
 def mount(end: End) -> list[Step]:
-    """Mount a side if it can be."""
-    if end.side.mounted or not end.side.mountable:
-        return []
-    return [Mount(end.at, end.side.filesystem, "a master is in use")]
+    """Mount a side if it can be, and what is below it as it would be at boot."""
+    wanted = [side for side in end.side.members if side.dataset.value("canmount") == "on"]
+    return [
+        Mount(end.at, side.filesystem, "a master is in use")
+        for side in (end.side, *wanted)
+        if side.mountable and not side.mounted
+    ]
 
 
 def keep_master(end: End, replica: str) -> list[Step]:

@@ -15,9 +15,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from . import names
+from . import names, trees
 from .errors import Diverged, NoCommonSnapshot, NotFound, PoolFull
-from .model import Common, Observed, Side, Snapshot, newest_common, unsent_bytes
+from .model import Common, Observed, Side, Snapshot, newest_common
 from .plan import Plan, predict
 from .retention import plan_expiry
 from .roles import check_master, check_replica
@@ -64,18 +64,24 @@ def plan_sync(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
         return Plan(seen.filesystem, before, skipped=f"the last sync is younger than {goal.max_age} seconds")
     there = check_replica(here, seen)
     common = find_base(here, there, goal.force)
-    steps: list[Step] = list(complete_record(here, common))
+    steps: list[Step] = list(remember_tree(here, there))
+    here, there = at(here, predict(before, steps), HERE), at(there, predict(before, steps), PEER)
+    below = check_below(here, there, goal.force)
+    if trees.arrived(below, common):
+        steps += complete_record(here, common)
     if goal.force:
-        steps.append(roll_replica_back(there, common))
-    recorded = dataclasses.replace(here, dataset=predict(before, steps).here or here.dataset)
+        steps += roll_tree_back(there, common, below)
+    state = predict(before, steps)
+    recorded, there = at(here, state, HERE), at(there, state, PEER)
     base = recorded.by_guid(common.here.guid) or common.here
     if is_fresh(recorded, goal):
         return Plan(seen.filesystem, before, tuple(steps))
     steps += transfer(recorded, there, base, goal, settings)
-    warnings: list[str] = []
+    warnings = trees.remarks(steps)
     if goal.expire:
-        expiry, warnings = plan_expiry(predict(before, steps), here, there if there.registered else None, EXPIRE)
+        expiry, held = plan_expiry(predict(before, steps), here, there if there.registered else None, EXPIRE)
         steps += expiry
+        warnings += held
     return Plan(seen.filesystem, before, tuple(steps), tuple(warnings))
 
 
@@ -117,6 +123,34 @@ def find_base(here: Side, there: Side, force: bool) -> Common:
     return common
 
 
+def at(side: Side, state: State, which: str) -> Side:
+    """A side as it stands at some point of a plan."""
+    return dataclasses.replace(side, dataset=state.side(which) or side.dataset)
+
+
+def remember_tree(here: Side, there: Side, which: str = HERE) -> t.Iterator[Step]:
+    """Have both sides record that the pair is a tree, where that is so or was said in this call.
+
+    :param here: the sending side.
+    :param which: which of the two hosts that is.
+    """
+    if here.recursive:
+        yield from trees.remember(here, which, True)
+        yield from trees.remember(there, other(which), True)
+
+
+def check_below(here: Side, there: Side, force: bool) -> trees.Match:
+    """What belongs together below the roots; refuses a tree that cannot be brought up to date."""
+    if not here.recursive:
+        return trees.Match([], [])
+    trees.check_tree(here)
+    found = trees.match(here, there)
+    for branch in found.branches:
+        if branch.receiver is not None:
+            find_base(branch.sender, branch.receiver, force)
+    return found
+
+
 def complete_record(here: Side, common: Common, which: str = HERE) -> t.Iterator[Step]:
     """Steps that record what arrived in a run that could not record it any more.
 
@@ -131,7 +165,8 @@ def complete_record(here: Side, common: Common, which: str = HERE) -> t.Iterator
     if common.here.short != common.there.short:
         if not (names.parse_snapshot(here.tag, common.here.short) and here.by_short(common.there.short) is None):
             return
-        step = RenameSnapshot(which, target, why, phase=PREPARE, new_short=common.there.short)
+        new = common.there.short
+        step = RenameSnapshot(which, target, why, phase=PREPARE, new_short=new, recursive=here.recursive)
         target = step.new_name
         yield step
     sent = common.there.sent or common.here.sent or common.here.creation
@@ -155,6 +190,16 @@ def roll_replica_back(there: Side, common: Common, which: str = PEER) -> Step:
     )
 
 
+def roll_tree_back(there: Side, common: Common, below: trees.Match, which: str = PEER) -> t.Iterator[Step]:
+    """Throw away what the receiving side has of its own, in its root and in what is below."""
+    yield roll_replica_back(there, common, which)
+    for branch in below.branches:
+        if branch.receiver is None or branch.common is None:
+            continue
+        if branch.receiver.after(branch.common.there) or branch.receiver.dataset.written != 0:
+            yield roll_replica_back(branch.receiver, branch.common, which)
+
+
 def transfer(
     here: Side, there: Side, base: Snapshot, goal: SyncGoal, settings: Settings, which: str = HERE
 ) -> list[Step]:
@@ -168,9 +213,12 @@ def transfer(
         newest = own[-1] if own else base
         if newest.createtxg <= base.createtxg:
             return []
-        return send_steps(here, there, base, newest.name, goal.now, settings, which)
+        below = trees.bring(here, there, newest.short, goal.now, settings, which, taken=True)
+        return below + send_steps(here, there, base, newest.name, goal.now, settings, which)
     held = there.by_guid(base.guid)
-    if goal.only_if_changed and unsent_bytes(here, base) == 0 and base.sent is not None and held is not None:
+    same = not here.recursive or trees.in_shape(trees.match(here, there), here, there)
+    unchanged = goal.only_if_changed and trees.unsent(here, base) == 0 and same
+    if unchanged and base.sent is not None and held is not None:
         why = "nothing was written since"
         return [
             Mark(other(which), held.name, why, phase=MARK_THERE, tag=here.tag, sent=goal.now),
@@ -189,12 +237,14 @@ def push(here: Side, there: Side, base: Snapshot, now: int, settings: Settings, 
     target = f"{here.filesystem}@{here.next_short}"
     lost = "it could not be sent"
     undo: Step
+    tree = here.recursive
     if settings.rename_unsent:
-        undo = RenameSnapshot(which, target, lost, new_short=here.next_short + names.UNSENT)
+        undo = RenameSnapshot(which, target, lost, new_short=here.next_short + names.UNSENT, recursive=tree)
     else:
-        undo = Destroy(which, here.filesystem, lost, shorts=(here.next_short,))
-    take = TakeSnapshot(which, target, "a new state to send", phase=SNAPSHOT, undo=undo)
-    return [take, *send_steps(here, there, base, target, now, settings, which)]
+        undo = Destroy(which, here.filesystem, lost, shorts=(here.next_short,), recursive=tree)
+    take = TakeSnapshot(which, target, "a new state to send", phase=SNAPSHOT, undo=undo, recursive=tree)
+    below = trees.bring(here, there, here.next_short, now, settings, which)
+    return [take, *below, *send_steps(here, there, base, target, now, settings, which)]
 
 
 def send_steps(
@@ -226,7 +276,7 @@ def send_steps(
 
 def check_room(here: Side, there: Side, base: Snapshot) -> None:
     """Refuse a transfer that the receiving pool surely cannot hold."""
-    need, room = unsent_bytes(here, base), there.dataset.number("available")
+    need, room = trees.unsent(here, base), there.dataset.number("available")
     if need is not None and room is not None and need > room:
         raise PoolFull(
             f"has {room} bytes free, {need} bytes were written on {here.host}:{here.filesystem} since {base.short}",
@@ -272,7 +322,17 @@ def plan_rewind(seen: Observed, short: str, force: bool) -> Plan:
     later = there.after(held)
     if later:
         steps.append(Rollback(PEER, held.name, why, loses=tuple(found.short for found in later)))
+    for branch in trees.match(here, there).branches if here.recursive else ():
+        steps += _rewind_branch(branch, short, why)
     return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps))
+
+
+def _rewind_branch(branch: trees.Branch, short: str, why: str) -> t.Iterator[Step]:
+    wanted = branch.sender.by_short(short)
+    held = branch.receiver.by_guid(wanted.guid) if wanted and branch.receiver else None
+    later = branch.receiver.after(held) if branch.receiver and held else ()
+    if held is not None and later:
+        yield Rollback(PEER, held.name, why, loses=tuple(found.short for found in later))
 
 
 def count(number: int, what: str) -> str:

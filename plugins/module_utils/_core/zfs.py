@@ -55,10 +55,13 @@ def wanted_properties(tag: str, features: Features | None, more: t.Iterable[str]
     return wanted + tuple(name for name in more if name not in wanted)
 
 
-def get(properties: t.Iterable[str], datasets: t.Iterable[str] = ()) -> Argv:
-    """Ask for datasets with their snapshots; without names, for everything on the host."""
+def get(properties: t.Iterable[str], datasets: t.Iterable[str] = (), trees: bool = False) -> Argv:
+    """Ask for datasets with their snapshots; without names, for everything on the host.
+
+    :param trees: and for everything below them.
+    """
     found = tuple(datasets)
-    depth = ("-r", "-d", "1") if found else ()
+    depth = (("-r",) if trees else ("-r", "-d", "1")) if found else ()
     return ("zfs", "get", "-Hp", *depth, "-o", "name,property,value,source", ",".join(properties), *found)
 
 
@@ -223,14 +226,22 @@ def _number(values: t.Mapping[str, Property], name: str) -> int | None:
 # Changing
 
 
-def snapshot(targets: t.Sequence[str], features: Features) -> list[Argv]:
-    """Take snapshots; those of one pool in one transaction where zfs can."""
+def snapshot(targets: t.Sequence[str], features: Features, recursive: bool = False) -> list[Argv]:
+    """Take snapshots; those of one pool in one transaction where zfs can.
+
+    :param recursive: of all datasets below too, each target with its own in one transaction.
+    """
+    head: Argv = ("zfs", "snapshot", *_recursively(recursive))
     if not features.modern:
-        return [("zfs", "snapshot", target) for target in targets]
+        return [(*head, target) for target in targets]
     commands: list[Argv] = []
     for pool in dict.fromkeys(names.pool_of(target) for target in targets):
-        commands += _many(("zfs", "snapshot"), [target for target in targets if names.pool_of(target) == pool])
+        commands += _many(head, [target for target in targets if names.pool_of(target) == pool])
     return commands
+
+
+def _recursively(wanted: bool) -> Argv:
+    return ("-r",) if wanted else ()
 
 
 def set_properties(values: t.Mapping[str, str], targets: t.Sequence[str], features: Features) -> list[Argv]:
@@ -246,20 +257,24 @@ def inherit(properties: t.Iterable[str], targets: t.Sequence[str]) -> list[Argv]
     return [command for name in properties for command in _many(("zfs", "inherit", name), targets)]
 
 
-def destroy_snapshots(targets: t.Sequence[str], features: Features) -> list[Argv]:
-    """Destroy snapshots; those of one dataset in one command where zfs can. Never touches a clone or a hold."""
+def destroy_snapshots(targets: t.Sequence[str], features: Features, recursive: bool = False) -> list[Argv]:
+    """Destroy snapshots; those of one dataset in one command where zfs can. Never touches a clone or a hold.
+
+    :param recursive: those of the same names of the datasets below too; it can destroy nothing but snapshots.
+    """
+    head: Argv = ("zfs", "destroy", *_recursively(recursive))
     if not features.modern:
-        return [("zfs", "destroy", target) for target in targets]
+        return [(*head, target) for target in targets]
     commands: list[Argv] = []
     for dataset in dict.fromkeys(names.split_snapshot(target)[0] for target in targets):
         shorts = [names.split_snapshot(target)[1] for target in targets if names.split_snapshot(target)[0] == dataset]
-        commands += [("zfs", "destroy", "{}@{}".format(dataset, ",".join(part))) for part in _chunks(shorts)]
+        commands += [(*head, "{}@{}".format(dataset, ",".join(part))) for part in _chunks(shorts)]
     return commands
 
 
-def rename(old: str, new: str) -> Argv:
-    """Rename a dataset or a snapshot."""
-    return ("zfs", "rename", old, new)
+def rename(old: str, new: str, recursive: bool = False) -> Argv:
+    """Rename a dataset or a snapshot; recursively the snapshots of that name of the datasets below too."""
+    return ("zfs", "rename", *_recursively(recursive), old, new)
 
 
 def rollback(target: str) -> Argv:
@@ -271,10 +286,21 @@ def unmount(dataset: str) -> Argv:
     return ("zfs", "unmount", dataset)
 
 
-def send(target: str, base: str | None, intermediates: bool, properties: bool, options: t.Iterable[str]) -> Argv:
-    """Stream a snapshot; from a base, with the snapshots between (``-I``) or without (``-i``)."""
+def send(
+    target: str,
+    base: str | None,
+    intermediates: bool,
+    properties: bool,
+    options: t.Iterable[str],
+    replicate: bool = False,
+) -> Argv:
+    """Stream a snapshot; from a base, with the snapshots between (``-I``) or without (``-i``).
+
+    :param replicate: with all that is below, in one stream (``-R``).
+    """
     increment = ("-I" if intermediates else "-i", base) if base else ()
-    return ("zfs", "send") + tuple(options) + (("-p",) if properties else ()) + increment + (target,)
+    more = ("-R",) if replicate else ("-p",) if properties else ()
+    return ("zfs", "send", *tuple(options), *more, *increment, target)
 
 
 def receive(dataset: str, properties: t.Mapping[str, str], exclude: t.Iterable[str]) -> Argv:
@@ -356,6 +382,18 @@ def remount(dataset: str) -> Argv:
     Unmounting takes the filesystems below it along. Whatever was mounted is mounted again, also if it fails.
     """
     return ("sh", "-c", _REMOUNT, dataset, *list_mounted(dataset))
+
+
+_OCCUPIED = """\
+for path; do
+    [ ! -e "$path" ] || [ -d "$path" ] && [ -z "$(ls -A "$path")" ] || printf '%s\\0' "$path"
+done
+"""
+
+
+def occupied(paths: t.Sequence[str]) -> Argv:
+    """Ask which paths hold something that a mount would hide: each of them and a NUL."""
+    return ("sh", "-c", _OCCUPIED, "sh", *paths)
 
 
 def diff(base: str, dataset: str, limit: int) -> Argv:

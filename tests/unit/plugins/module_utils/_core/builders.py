@@ -102,6 +102,7 @@ def dataset(name, *words, tag=TAG, kind="filesystem", written=0, properties=None
         "mounted": ("yes", "none"),
         "readonly": ("off", "default"),
         "written": (str(written), "none"),
+        "receive_resume_token": ("-", "none"),
     }
     values.update(properties or {})
     found = {
@@ -204,7 +205,8 @@ def _under(name, found, record):
 
 def as_old(found):
     """A dataset as a zfs shows it that knows no property ``written``."""
-    properties = {name: value for name, value in found.properties.items() if name != "written"}
+    unknown = ("written", "receive_resume_token")
+    properties = {name: value for name, value in found.properties.items() if name not in unknown}
     properties["unique"] = found.properties["written"]
     taken = tuple(dataclasses.replace(snapshot, written=None) for snapshot in found.snapshots)
     return dataclasses.replace(found, snapshots=taken, properties=properties)
@@ -247,10 +249,35 @@ def _real(found):
     made = [
         snapshot
         if snapshot.guid > 0
-        else dataclasses.replace(snapshot, guid=2**40 - snapshot.guid, creation=snapshot.creation or NOW)
+        else dataclasses.replace(snapshot, guid=2**70 - snapshot.guid, creation=snapshot.creation or NOW)
         for snapshot in found.snapshots
     ]
-    return dataclasses.replace(found, snapshots=tuple(made))
+    below = tuple(t.cast(Dataset, _real(child)) for child in found.children)
+    return dataclasses.replace(found, snapshots=tuple(made), children=below)
+
+
+TREE = {"zrep:recursive": "yes"}
+
+
+def with_below(root, **words):
+    """A root, with datasets below it: of each its name, "_" for "/", and its snapshots; the root's own record apart."""
+    made = [below(root, name.replace("_", "/"), *words[name]) for name in words]
+    for child in made:
+        root = root.put(child)
+    return root
+
+
+def below(root, name, *words, **more):
+    """A dataset below a root. Snapshots of equal names are equal only below the same name."""
+    full = f"{root.name}/{name}"
+    known = [word if "=" in word or not word else _of(name, word) for word in words]
+    properties = {"readonly": (root.properties["readonly"].value, "inherited"), **more.pop("properties", {})}
+    return dataset(full, *known, properties=properties, **more)
+
+
+def _of(name, word):
+    parts = _WORD.match(word)
+    return word.replace(parts.group("name"), f"{parts.group('name')}={parts.group('name')}-of-{name}", 1)
 
 
 def side(found, host=HOST, tag=TAG):

@@ -281,7 +281,7 @@ class _Session:
             for pair in pairs
         ]
 
-    def look_at(self, shell, wanted, more=()):
+    def look_at(self, shell, wanted, more=(), trees=()):
         self._stage.moment()
         known = self._stage.others[shell.machine]
         return {name: known[name] for name in wanted if name in known}

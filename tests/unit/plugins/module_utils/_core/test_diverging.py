@@ -133,6 +133,7 @@ def test_the_facts_about_both_sides():
         "filesystem": FS,
         "snapshots": [own(1), "daily"],
         "bytes": 12,
+        "changed_below": [],
         "last_written": TIME,
         "last_written_iso": "2022-04-15T05:20:00Z",
         "promoted_iso": None,

@@ -9,7 +9,7 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.zfsops.zrep.plugins.module_utils._core import errors, returning
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import errors, returning, trees
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.returning import plan_preserve, plan_return
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.steps import TakeSnapshot
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.streams import Copy
@@ -73,14 +73,14 @@ def step_of(plan, kind):
 )
 def test_content_of_its_own(words, written, expected):
     found = side(master(*sent(0), *words, written=written))
-    assert returning.has_own(found, found.snapshots[0]) is expected
+    assert trees.has_own(found, found.snapshots[0]) is expected
 
 
 def test_what_zfs_cannot_tell_counts_as_content():
     found = side(as_old(master(*sent(0), own(1), written=0)))
-    assert returning.has_own(found, found.snapshots[0])
+    assert trees.has_own(found, found.snapshots[0])
     unknown = side(master(*sent(0), properties={"written": "-"}))
-    assert returning.has_own(unknown, unknown.snapshots[0])
+    assert trees.has_own(unknown, unknown.snapshots[0])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_when_a_side_only_has_to_follow(production, copy, follows, in_doubt):
 
 
 def check(seen, goal=GOAL):
-    return returning.check_divergence(ends(seen, goal), goal)
+    return returning.check_divergence(ends(seen, goal), goal)[0].base
 
 
 @pytest.mark.parametrize("goal", [GOAL, PRESERVE, DISCARD])
