@@ -53,7 +53,8 @@ _value:
   description:
     - For each pair its C(name) and C(tag), whether anything is C(needed), and what stands against it as C(refused).
     - C(old) and C(new) are the master before and after, with C(host) and C(filesystem). C(call) is the side whose
-      C(role) is to be changed, and says whether with C(force). C(hooks) are the sides whose hooks run, with their
+      C(role) is to be changed, and says whether with C(force). C(sync) is the side that brings the replica up to date
+      afterwards, and in which C(direction). C(hooks) are the sides whose hooks run, with their
       roles C(before) and C(after). C(deed) says it for people.
     - With V(drill) there are C(host) and C(filesystem) of the replica instead.
     - C(before), C(after) and C(drill_check) as the pair declares them.
@@ -63,6 +64,7 @@ _value:
 
 MASTER = "master"
 REPLICA = "replica"
+DRILL = "drill"
 
 
 class Side(t.NamedTuple):
@@ -119,6 +121,10 @@ def _move(pair: t.Any, seen: t.Any, kind: str, to: t.Any, hosts: t.Sequence[str]
     found.update((key, pair.get(key)) for key in ("before", "after", "drill_check"))
     try:
         found.update(PLANNERS[kind](declared, wanted, hosts))
+        if kind != DRILL:
+            found["sync"] = dict(found["new"], direction="push")
+        if kind in PLANNED and pair.get("direction") == "pull":
+            found.update(_by_worker(found, declared[1]))
         found["deed"] = _deed(found, kind)
     except Refusal as error:
         found.update(error.known, refused="{}: {}".format(pair["name"], error))
@@ -192,8 +198,10 @@ PLANNERS: dict[str, t.Callable[..., dict[str, t.Any]]] = {
     "failover": _failover,
     "takeover": _takeover,
     "failback": _failback,
-    "drill": _drill,
+    DRILL: _drill,
 }
+PLANNED = ("failover", "failback")
+"""What both hosts take part in."""
 
 
 DEEDS = {
@@ -215,6 +223,15 @@ def _facts(declared: Sides, new: Side, caller: Side, hooks: list[dict[str, t.Any
         "call": dict(caller.facts, role=role, force=more.get("force", False)),
         "needed": caller.role != role,
         "hooks": hooks,
+    }
+
+
+def _by_worker(found: dict[str, t.Any], worker: Side) -> dict[str, t.Any]:
+    """The same where one host alone may connect to the other one, and so does all the work."""
+    role = MASTER if found["new"] == worker.facts else REPLICA
+    return {
+        "call": dict(found["call"], **worker.facts, role=role),
+        "sync": dict(worker.facts, direction="push" if role == MASTER else "pull"),
     }
 
 

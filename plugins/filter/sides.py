@@ -42,7 +42,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Groups with the keys C(tag), C(max_lag) and C(filesystems).
+  description:
+    - Groups with the keys C(tag), C(max_lag) and C(filesystems), and C(reaches), which says whether this host may
+      connect to the other side. The master of a pair that is declared with C(direction) V(pull) may not.
   type: list
   elements: dict
 """
@@ -50,17 +52,20 @@ _value:
 
 def sides(pairs: t.Any, host: str, max_lag: int | None = None) -> list[dict[str, t.Any]]:
     """A host's sides of the declared pairs, grouped by tag and tolerated lag."""
-    groups: dict[tuple[str, int | None], list[str]] = {}
+    groups: dict[tuple[str, int | None, bool], list[str]] = {}
     try:
         for pair in pairs:
-            for side in (pair["master"], pair["replica"]):
+            for name in ("master", "replica"):
+                side = pair[name]
                 if side["host"] == host:
-                    key = (pair.get("tag", "zrep"), pair.get("max_lag", max_lag))
+                    reaches = name == "replica" or pair.get("direction") != "pull"
+                    key = (pair.get("tag", "zrep"), pair.get("max_lag", max_lag), reaches)
                     groups.setdefault(key, []).append(side["filesystem"])
     except (TypeError, KeyError, AttributeError) as error:
         raise AnsibleFilterError(f"sides expects pairs as zrep_pairs declares them: {error!r}") from error
     return [
-        {"tag": tag, "max_lag": lag, "filesystems": list(dict.fromkeys(names))} for (tag, lag), names in groups.items()
+        {"tag": tag, "max_lag": lag, "reaches": reaches, "filesystems": list(dict.fromkeys(names))}
+        for (tag, lag, reaches), names in groups.items()
     ]
 
 

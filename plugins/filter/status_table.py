@@ -16,7 +16,8 @@ author:
 description:
   - Turns what M(zfsops.zrep.zrep_info) returned on several hosts into the lines of a table, one line for each pair,
     followed by what is wrong and what mends it.
-  - A pair that two hosts tell about is told once, from the side of its master.
+  - A pair that two hosts tell about is told once, from the side of its master. What the replica found out is told with
+    it where the master did not ask its peer.
 positional: _input
 options:
   _input:
@@ -63,14 +64,29 @@ def status_table(pairs: t.Any) -> list[str]:
 def _once(pairs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     """Each pair once: what the master says, or the replica where no master does."""
     masters = [pair for pair in pairs if pair.get("role") == "master"]
-    covered = {(pair["peer_filesystem"], pair["filesystem"], pair["tag"]) for pair in masters}
-    others = [
-        pair
-        for pair in pairs
-        if pair.get("role") != "master"
-        and (pair["filesystem"], pair.get("peer_filesystem"), pair["tag"]) not in covered
-    ]
+    covered: dict[t.Any, list[dict[str, t.Any]]] = {_seen_from_peer(pair): [] for pair in masters}
+    others = []
+    for pair in pairs:
+        key = (pair["filesystem"], pair.get("peer_filesystem"), pair["tag"])
+        if pair.get("role") != "master":
+            covered.get(key, others).append(pair)
+    masters = [_joined(pair, covered[_seen_from_peer(pair)]) for pair in masters]
     return sorted(masters + others, key=lambda pair: (str(pair["host"]), str(pair["filesystem"]), str(pair["tag"])))
+
+
+def _seen_from_peer(pair: dict[str, t.Any]) -> tuple[t.Any, ...]:
+    return (pair["peer_filesystem"], pair["filesystem"], pair["tag"])
+
+
+def _joined(master: dict[str, t.Any], others: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
+    """What a master says, with what its replicas found out that it did not look for."""
+    if "peer_reachable" in master:
+        return master
+    problems = list(master.get("problems") or ())
+    for other in others:
+        known = [problem["code"] for problem in problems]
+        problems += [problem for problem in other.get("problems") or () if problem["code"] not in known]
+    return dict(master, problems=problems)
 
 
 def _row(pair: dict[str, t.Any]) -> tuple[str, ...]:

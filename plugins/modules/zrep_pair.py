@@ -12,6 +12,8 @@ author:
   - zfsops.zrep authors (@zfsops)
 description:
   - Makes a filesystem of this host the master of a pair, with a replica on another host, and sends the first full copy.
+  - With O(role=replica) makes it the replica of one on another host, and fetches the first full copy. That host needs
+    no more than C(zfs) and never connects to this one, as suits a backup server.
   - Mends and changes a pair that exists, whichever side is master now. A pair that the zrep script made is one like any
     other.
   - Adopts a replication that was made by other means, without sending everything again.
@@ -22,7 +24,9 @@ extends_documentation_fragment:
   - zfsops.zrep.common.attributes
 options:
   filesystem:
-    description: The filesystem or volume on this host.
+    description:
+      - The filesystem or volume on this host. Where a new pair gets it as the replica (O(role=replica)), the dataset
+        above it must exist.
     type: str
     required: true
   peer_host:
@@ -32,7 +36,7 @@ options:
     type: str
   peer_filesystem:
     description:
-      - The filesystem or volume there. The dataset above it must exist.
+      - The filesystem or volume there. Where a new pair gets it as the replica, the dataset above it must exist.
       - Required with O(state=present).
     type: str
   state:
@@ -44,6 +48,20 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  role:
+    description:
+      - What this host is to be when a pair is made. A pair that exists keeps its roles, whichever they are by now;
+        M(zfsops.zrep.zrep_failover) moves them.
+      - With V(replica), O(force), O(create_properties) and O(peer_properties) are about the filesystem on this host,
+        since that is the replica, and O(adopt) fetches what is missing.
+    type: str
+    choices: [master, replica]
+    default: master
+  peer_src_host:
+    description:
+      - With O(role=replica), the name under which the other host records itself, if that is not its host name (its
+        E(ZREP_SRC_HOST)).
+    type: str
   savecount:
     description:
       - How many snapshots of the pair this side keeps.
@@ -87,11 +105,15 @@ options:
     type: bool
     default: false
   create_properties:
-    description: Native or user properties that the replica gets when it is made, for example V({"compression":"zstd"}).
+    description:
+      - Native or user properties that the replica gets when it is made, whichever host it is on, for example
+        V({"compression":"zstd"}).
     type: dict
     default: {}
   peer_properties:
-    description: Native or user properties that the replica always has. They are put right on every run.
+    description:
+      - Native or user properties that the replica always has, the one on the peer or, with O(role=replica), the one on
+        this host. They are put right on every run.
     type: dict
     default: {}
   exclude_properties:
@@ -149,6 +171,23 @@ EXAMPLES = r"""
     filesystem: pool1/manual
     peer_host: host2
     peer_filesystem: pool2/manual
+    adopt: newest
+
+- name: On a backup server, fetch a first copy of a client's filesystem and register both sides
+  zfsops.zrep.zrep_pair:
+    filesystem: backup/client1/data
+    peer_host: client1
+    peer_filesystem: data/fs
+    role: replica
+    savecount: 30
+    peer_savecount: 3
+
+- name: The same, where a copy is there already and shares a snapshot with the client
+  zfsops.zrep.zrep_pair:
+    filesystem: backup/client1/data
+    peer_host: client1
+    peer_filesystem: data/fs
+    role: replica
     adopt: newest
 
 - name: Remove a pair and its snapshots, and leave the data
@@ -211,7 +250,7 @@ notes:
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from ansible_collections.zfsops.zrep.plugins.module_utils._core import names, run_pair
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import names, run_pair, run_pull_pair
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import BadInput
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.model import Endpoint
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.module import (
@@ -220,6 +259,7 @@ from ansible_collections.zfsops.zrep.plugins.module_utils._core.module import (
     sending_arguments,
     single,
 )
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.outcome import Outcome
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.settings import DEFAULT_SAVECOUNT, Settings
 
 
@@ -231,6 +271,8 @@ def arguments() -> dict:
         peer_host={"type": "str"},
         peer_filesystem={"type": "str"},
         state={"type": "str", "choices": ["present", "absent"], "default": "present"},
+        role={"type": "str", "choices": ["master", "replica"], "default": "master"},
+        peer_src_host={"type": "str"},
         savecount={"type": "str"},
         peer_savecount={"type": "str"},
         recursive={"type": "bool"},
@@ -258,8 +300,7 @@ def main() -> None:
                 settings, params["filesystem"], params["force"], params["local_only"], module.check_mode
             )
         else:
-            peer = Endpoint(params["peer_host"], params["peer_filesystem"])
-            outcome = run_pair.pair_present(settings, params["filesystem"], peer, goal(), module.check_mode)
+            outcome = present(settings, params, goal(), module.check_mode)
         return single(outcome, module.check_mode)
 
     def goal() -> dict:
@@ -295,6 +336,14 @@ def main() -> None:
         return found
 
     run(module, work)
+
+
+def present(settings: Settings, params: dict, goal: dict, dry: bool) -> Outcome:
+    peer = Endpoint(params["peer_host"], params["peer_filesystem"])
+    if params["role"] == "replica":
+        identity = params["peer_src_host"] or ""
+        return run_pull_pair.pair_pulled(settings, params["filesystem"], peer, goal, identity, dry)
+    return run_pair.pair_present(settings, params["filesystem"], peer, goal, dry)
 
 
 def default_savecount() -> str:

@@ -11,7 +11,8 @@ version_added: 0.1.0
 author:
   - zfsops.zrep authors (@zfsops)
 description:
-  - Pushes what was written on filesystems of which this host is master to their replicas.
+  - Pushes what was written on filesystems of which this host is master to their replicas, or pulls what was written on
+    the masters of its own replicas, as O(direction) says.
   - Nothing changes on either side before the peer was seen to be a replica that can take the stream, so that repeated
     runs while it is away leave nothing behind.
   - A run that was killed is completed by the next one, whatever it had reached.
@@ -29,7 +30,8 @@ attributes:
 options:
   filesystem:
     description:
-      - The filesystems to sync, or V(all) for every one of which this host is master under the tag.
+      - The filesystems of this host to sync, or V(all) for every one of which this host is master under the tag, with
+        O(direction=pull) for every one of which it is the replica.
       - V(FS@SNAP) rolls the replica of V(FS) back to a snapshot that both sides hold. The master keeps everything, and
         the next sync goes on from there. Later snapshots of the replica are destroyed; those that the master does not
         hold only with O(force).
@@ -37,13 +39,21 @@ options:
     elements: str
     required: true
   direction:
-    description: V(push) is what a master does; V(auto) chooses by the role of this host, which is push on a master.
+    description: Which of the two hosts this one is to be.
     type: str
-    choices: [auto, push]
+    choices:
+      push: This host is the master, takes a snapshot and sends it. A filesystem of which it is the replica is refused.
+      pull:
+        - This host is the replica. It connects to the master's host, where no more is needed than C(zfs), takes the
+          snapshot there and fetches it. For a backup server that may connect to its clients, but not they to it. A
+          filesystem of which this host is the master is refused.
+        - The data is fetched with the options that this task gives; both sides are expired by their own savecounts.
+      auto: The same as V(push), so that a host that becomes the replica never begins to pull by itself.
     default: auto
   max_age:
     description:
-      - A replica whose last sync is younger than this many seconds is up to date, and neither host changes.
+      - A replica whose last sync is younger than this many seconds is up to date, and neither host changes. What this
+        host has recorded decides; the other one is not asked.
       - The default is to sync always.
     type: int
   only_if_changed:
@@ -106,6 +116,12 @@ EXAMPLES = r"""
     max_age: 300
     script_locks: always
 
+- name: On a backup server, fetch what is new on all clients
+  zfsops.zrep.zrep_sync:
+    filesystem: all
+    direction: pull
+    max_age: 3600
+
 - name: Roll the replica back to an earlier snapshot
   zfsops.zrep.zrep_sync:
     filesystem: pool1/prodfs@zrep_000000
@@ -158,7 +174,7 @@ notes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.zfsops.zrep.plugins.module_utils._core import run_sync
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import run_pull, run_sync
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import BadInput
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.module import (
     common_arguments,
@@ -174,7 +190,7 @@ def arguments() -> dict:
         common_arguments(),
         **sending_arguments(),
         filesystem={"type": "list", "elements": "str", "required": True},
-        direction={"type": "str", "choices": ["auto", "push"], "default": "auto"},
+        direction={"type": "str", "choices": ["auto", "push", "pull"], "default": "auto"},
         max_age={"type": "int"},
         only_if_changed={"type": "bool", "default": False},
         skip_busy={"type": "int"},
@@ -195,9 +211,8 @@ def main() -> None:
         goal["expire"] = goal["expire"] and not settings.skip_expire
         if goal["max_age"] is not None and goal["max_age"] < 0:
             raise BadInput("max_age {} cannot be used: expected seconds from 0 on".format(goal["max_age"]))
-        outcome = run_sync.sync(
-            settings, filesystems, everything, goal, check_skip_busy(params["skip_busy"]), module.check_mode
-        )
+        verb = run_pull.pull if params["direction"] == "pull" else run_sync.sync
+        outcome = verb(settings, filesystems, everything, goal, check_skip_busy(params["skip_busy"]), module.check_mode)
         return outcome.result(module.check_mode)
 
     run(module, work)

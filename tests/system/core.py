@@ -16,7 +16,7 @@ from tests.system.pairs import Pair, files, guids, ready_pair
 CALL = """
 import dataclasses, json, signal, sys
 sys.path.insert(0, {home!r})
-from ansible_collections.zfsops.zrep.plugins.module_utils._core import run_failover, run_pair, run_refresh, run_sync
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import run_failover, run_pair, run_pull, run_sync
 from ansible_collections.zfsops.zrep.plugins.module_utils._core import settings
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import ZrepError
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.model import Endpoint
@@ -31,7 +31,7 @@ try:
     if asked["verb"] == "sync":
         outcome = run_sync.sync(wanted, [asked["filesystem"]], False, {{}})
     elif asked["verb"] == "refresh":
-        outcome = run_refresh.refresh(wanted, asked["filesystem"])
+        outcome = run_pull.pull(wanted, [asked["filesystem"]], False, {{}})
     elif asked["verb"] == "takeover":
         outcome = run_failover.failover(wanted, asked["filesystem"], "master").outcome
     else:

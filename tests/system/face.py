@@ -111,6 +111,7 @@ def _pair(options: dict[str, Any]) -> Line:
             raise _NoWords
         if values:
             env[variable] = " ".join(form.format(*pair) for pair in values.items())
+    words += ["--pull"] * (options.pop("role", "master") == "replica")
     _only(options, "filesystem", "peer_host", "peer_filesystem", "force", "adopt", "savecount")
     words += ["-f"] * bool(options.get("force"))
     for name in ("adopt", "savecount"):
@@ -123,14 +124,17 @@ def _sync(options: dict[str, Any]) -> Line:
     words, env = _common(options)
     if not options.pop("expire", True):
         env["ZREP_SKIP_EXPIRE"] = "1"
+    verb = "refresh" if options.pop("direction", "auto") == "pull" else "sync"
     _only(options, "filesystem", "force", "only_if_changed", "skip_busy", "send_only")
     if options.pop("send_only", False):
+        if verb == "refresh":
+            raise _NoWords
         _only(options, "filesystem")
         return Line(["synconly", *words, *_names(options)], env)
     words += ["-f"] * bool(options.get("force")) + ["-c"] * bool(options.get("only_if_changed"))
     if options.get("skip_busy") is not None:
         words += ["-q", str(options["skip_busy"])]
-    return Line(["sync", *words, *_names(options)], env)
+    return Line([verb, *words, *_names(options)], env)
 
 
 def _snapshot(options: dict[str, Any]) -> Line:

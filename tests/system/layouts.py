@@ -25,6 +25,22 @@ def cannot_connect(host: Host) -> Iterator[None]:
         host.run(f"iptables -w -D {_REFUSE}")
 
 
+@contextmanager
+def one_way(host: Host) -> Iterator[None]:
+    """A host from which no ssh connection comes about, and that is shown not to have tried to make one."""
+    with cannot_connect(host):
+        host.run("iptables -w -Z OUTPUT")
+        yield
+        tried = host.run("iptables -w -nvxL OUTPUT").stdout.splitlines()[2].split()[0]
+        assert tried == "0", f"{host.name} tried to connect to another host"
+
+
+def roll_back(host: Host, snapshot: str) -> None:
+    """Roll back to a snapshot, as soon as fuse lets go of what was used."""
+    argv = ["/run/lab/real/zfs", "rollback", "-r", snapshot]
+    wait_until(lambda: host.run(argv, check=False).returncode == 0, f"back at {snapshot}")
+
+
 def destroy(host: Host, dataset: str) -> None:
     """Destroy a dataset with all that it has. fuse lets go of one a moment after it was used."""
     argv = ["/run/lab/real/zfs", "destroy", "-r", dataset]

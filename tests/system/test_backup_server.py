@@ -13,7 +13,7 @@ import pytest
 from tests.lab import Host
 from tests.system import script
 from tests.system.command import fails, install, ok, remove, zrep
-from tests.system.layouts import cannot_connect, destroy
+from tests.system.layouts import cannot_connect, destroy, one_way
 from tests.system.moves import assert_in_place, assert_works, turned
 from tests.system.pairs import Pair, local, ready_pair, snapshots
 
@@ -120,3 +120,50 @@ def test_a_move_from_the_backup_server_and_back(pair: Pair) -> None:
         ok(pair.b, "refresh", pair.dest)
     pair.assert_same()
     assert_in_place(pair)
+
+
+def test_that_nobody_tried_is_a_proof(host1: Host, host2: Host) -> None:
+    with pytest.raises(AssertionError, match="tried to connect"), one_way(host1):
+        host1.run(["ssh", host2.name, "true"], check=False)
+
+
+def test_pairs_that_are_made_by_pulling_and_refreshed_together(fresh, host1: Host, host2: Host) -> None:
+    """init --pull, refresh all; then one is given up without a word to the others."""
+    pairs = [Pair(host1, fresh.create(host1, name), host2, fresh.name(host2, name)) for name in ("one", "other")]
+    remove(host1)
+    with one_way(host1):
+        for pair in pairs:
+            pair.write()
+            plan = ok(host2, "init", "--pull", "--dry-run", pair.dest, host1.name, pair.fs)
+            assert f"would {host1.name}: snapshot {pair.fs}@zrep_000000" in plan.out
+            ok(host2, "init", "--pull", "--savecount", "5", pair.dest, host1.name, pair.fs)
+            assert_in_place(pair)
+            assert "nothing to do" in ok(host2, "init", "--pull", pair.dest, host1.name, pair.fs).err
+            pair.write("more\n")
+        assert ok(host2, "refresh", "-q", "3600", "all").err == ""
+        for pair in pairs:
+            pair.assert_same()
+            assert pair.on_b() == ["zrep_000000", "zrep_000001"]
+        ok(host2, "refresh", "-c", pairs[0].dest)
+        assert pairs[0].on_b() == ["zrep_000000", "zrep_000001"]
+        ok(host2, "refresh", f"{pairs[0].dest}@zrep_000000")
+        assert pairs[0].on_b() == ["zrep_000000"]
+        destroy(host1, pairs[1].fs)
+        said = fails(host2, "refresh", "all")
+        assert pairs[1].fs in said.err
+        pairs[0].assert_same()
+        said = fails(host2, "init", "--pull", pairs[1].dest, host1.name, pairs[1].fs)
+        assert f"zrep takeover -L {pairs[1].dest}" in said.err
+        ok(host2, "takeover", "-L", pairs[1].dest)
+        ok(host2, "init", "--pull", pairs[1].dest, host1.name, pairs[1].fs)
+        ok(host2, "failover", pairs[1].dest)
+        ok(host2, "refresh", "all")
+        pairs[1].assert_same()
+        assert_in_place(pairs[1])
+
+
+def test_what_the_refusals_advise(pair: Pair) -> None:
+    assert "zrep refresh" in fails(pair.b, "sync", pair.dest).err
+    assert "no filesystem" in ok(pair.a, "refresh", "all").err
+    assert ok(pair.a, "refresh", "-q", "60", "all").err == ""
+    assert "all" in fails(pair.b, "refresh", "all", pair.dest).err

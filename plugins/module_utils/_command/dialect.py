@@ -16,6 +16,10 @@ from .vocabulary import VERBS
 _MOVES = ("failover", "takeover")
 
 _WORDS: tuple[tuple[str, str], ...] = (
+    (r"zrep_pair role=replica force=true", "zrep init --pull -f"),
+    (r"zrep_pair role=replica", "zrep init --pull"),
+    (r"with direction=pull", "with zrep refresh"),
+    (r"zrep_failover filesystem=(\S+) role=master force=true", r"zrep takeover -L \1"),
     (r"zrep_failover filesystem=(\S+) role=master", r"zrep takeover \1"),
     (r"zrep_failover filesystem=(\S+) role=replica", r"zrep failover \1"),
     (r"zrep_failover role=master", "zrep takeover"),

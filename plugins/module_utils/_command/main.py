@@ -105,7 +105,7 @@ def _run(request: Request, voice: Voice) -> int:
     for name in variables.removed:
         os.environ.pop(name, None)
     voice.verb = request.verb
-    voice.quiet = request.verb == "sync" and request.has("q") and not request.has("v")
+    voice.quiet = request.verb in ("sync", "refresh") and request.has("q") and not request.has("v")
     voice.debug = request.has("D") or variables.flag("DEBUG")
     for complaint in variables.complaints if request.verb != "doctor" else ():  # It has them among the rest.
         voice.warn(str(complaint))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from .._core import names, run_configure, run_pair, run_snapshot
+from .._core import names, run_configure, run_pair, run_pull_pair, run_snapshot
 from .._core.errors import BadInput
 from .._core.model import Endpoint
 from .._core.outcome import Outcome
@@ -30,7 +30,11 @@ def init(context: Context) -> int:
         "peer_properties": replica_properties(variables),
         "recursive": context.settings.recursive or None,
     }
-    outcome = run_pair.pair_present(context.settings, filesystem, Endpoint(host, destination), options, request.dry)
+    peer = Endpoint(host, destination)
+    if request.has("pull"):
+        outcome = run_pull_pair.pair_pulled(context.settings, filesystem, peer, options, dry=request.dry)
+    else:
+        outcome = run_pair.pair_present(context.settings, filesystem, peer, options, request.dry)
     result = outcome.result(request.dry)
     if not result["changed"]:
         context.voice.tell(f"{filesystem} is paired with {host}:{destination} already; nothing to do")

@@ -5,12 +5,25 @@
 
 from __future__ import annotations
 
-from .._core import run_refresh
+from .._core import run_pull
+from .._core.settings import check_skip_busy
 from .context import Context
+from .verbs_sync import EVER
 
 
 def refresh(context: Context) -> int:
     """Pull on the replica."""
-    filesystem = context.request.operands[0]
-    outcome = run_refresh.refresh(context.settings, filesystem, context.forced, dry=context.request.dry)
-    return context.finish(outcome.result(context.request.dry))
+    request = context.request
+    targets, everything = context.targets
+    options = {
+        "force": context.forced,
+        "only_if_changed": request.has("c") or context.variables.flag("ZREP_CHANGEDONLY"),
+        "expire": not context.settings.skip_expire,
+    }
+    skip_busy = check_skip_busy(context.seconds("q"))
+    if everything and skip_busy is None:
+        skip_busy = EVER
+    outcome = run_pull.pull(context.settings, targets, everything, options, skip_busy, request.dry)
+    if outcome.idle and context.voice.quiet:
+        outcome.notes.clear()
+    return context.finish(outcome.result(request.dry))

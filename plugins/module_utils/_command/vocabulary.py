@@ -70,10 +70,13 @@ _MOVE = {
 VERBS: dict[str, Verb] = {
     "init": Verb(
         "make a pair: register both sides, send the first full copy",
-        "FILESYSTEM HOST DESTINATION",
+        "FILESYSTEM HOST DESTINATION | --pull FILESYSTEM HOST SOURCE",
         3,
         3,
         {
+            "pull": Option(
+                "this side becomes the replica; fetch the first full copy from the source on the other host"
+            ),
             "f": Option("make room at the destination by moving what is there aside; nothing is destroyed"),
             "v": Option("say how far the transfer is"),
             "adopt": Option("build on data that is there already: a common snapshot, or 'newest'", "SNAPSHOT"),
@@ -82,8 +85,12 @@ VERBS: dict[str, Verb] = {
             **_DRY,
         },
         ("-i",),
-        more="Run again after an interruption it goes on where it was. On a complete pair it changes nothing.",
-        examples=(("zrep init pool1/prodfs host2 pool2/prodfs", "replicate pool1/prodfs to host2"),),
+        more="Run again after an interruption it goes on where it was. On a complete pair it changes nothing. "
+        "With --pull only this host connects to the other one, on which no zrep is needed; go on with 'zrep refresh'.",
+        examples=(
+            ("zrep init pool1/prodfs host2 pool2/prodfs", "replicate pool1/prodfs to host2"),
+            ("zrep init --pull backup/data client1 data/fs", "on a backup server that may connect to its client"),
+        ),
     ),
     "sync": Verb(
         "take a snapshot, send it to the replica, expire old ones on both sides",
@@ -126,18 +133,26 @@ VERBS: dict[str, Verb] = {
     ),
     "refresh": Verb(
         "on the replica: have the master take a snapshot and pull it",
-        "FILESYSTEM",
+        "FILESYSTEM... | all | FILESYSTEM@SNAPSHOT",
         1,
-        1,
+        None,
         {
             "f": Option("throw away what this replica has of its own"),
             "v": Option("say how far the transfer is"),
             "r": Option("resume a transfer that was interrupted, where both ends can"),
+            "c": Option("without changes since the last sync only record that it is up to date"),
+            "q": Option("say nothing of success; a filesystem in use is no error if synced so recently", "SECONDS"),
             **_JSON,
             **_DRY,
         },
-        more="Only this host connects to the other one, on which no zrep is needed: its zfs is enough.",
-        examples=(("zrep refresh backup/client1/data", "on a backup server that may connect to its client"),),
+        more="Only this host connects to the other one, on which no zrep is needed: its zfs is enough. 'all' is every "
+        "filesystem that this host is the replica of; one that fails does not stop the others, and one that another "
+        "run works on is left to that; with -q it is an error if its last sync is older. "
+        "With a snapshot this side is rolled back to it; the master keeps everything.",
+        examples=(
+            ("zrep refresh backup/client1/data", "on a backup server that may connect to its client"),
+            ("zrep refresh -q 7200 all", "the same for all clients from cron: silent unless something is wrong"),
+        ),
     ),
     "failover": Verb(
         "on the master: give the role to the other side",

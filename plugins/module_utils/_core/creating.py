@@ -48,6 +48,7 @@ class PairGoal:
     :param force: make room at the destination by moving what is there aside.
     :param create_properties: properties that the replica gets when it is made.
     :param peer_properties: properties that the replica always has.
+    :param reached_by: how the replica calls the master's host, where only the replica connects and so has to know.
     :param recursive: whether all that is below belongs to the pair; None to leave it as it is.
     :param exclude: properties of the master that are not to go to the replica; None to leave it as it is.
     :param keep_mountpoint: whichever side is the master is mounted at the same place; None to leave it as it is.
@@ -62,6 +63,7 @@ class PairGoal:
     force: bool = False
     create_properties: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     peer_properties: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    reached_by: str = ""
     recursive: bool | None = None
     exclude: tuple[str, ...] | None = None
     keep_mountpoint: bool | None = None
@@ -269,7 +271,12 @@ def _properties_with_stream(here: Side, seen: Observed, carried: t.Mapping[str, 
 
 def _registration_there(here: Side, goal: PairGoal, there: Side | None) -> dict[str, str]:
     """The configuration that the peer is to have."""
-    wanted = {names.property_name(here.tag, name): value for name, value in _configuration(here, goal).items()}
+    record = _configuration(here, goal)
+    if goal.reached_by:
+        record["src-host"] = goal.reached_by
+        if not names.same_host(goal.reached_by, here.identity):
+            record["src-name"] = here.identity
+    wanted = {names.property_name(here.tag, name): value for name, value in record.items()}
     wanted.update(_as_here(goal, here).manner(here, there or here))
     count = goal.peer_savecount or goal.savecount
     if count is None and (there is None or there.dataset.value(names.property_name(here.tag, "savecount")) is None):
@@ -283,6 +290,8 @@ def register_there(here: Side, goal: PairGoal, values: t.Mapping[str, str], ther
     """Write the configuration and other values on the peer, as far as they are not there."""
     wanted = dict(_registration_there(here, goal, there), **values)
     missing = {name: value for name, value in wanted.items() if not same_value(there.dataset.value(name), value)}
+    if there.readonly and wanted.get("readonly") == "on":
+        missing.pop("readonly", None)  # Where it is mounted, a fuse mount hides the property.
     if missing:
         yield SetProperties(PEER, goal.peer.filesystem, "makes it the replica", values=tuple(missing.items()))
 

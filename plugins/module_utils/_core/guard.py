@@ -11,34 +11,20 @@ half way leaves production at work.
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-import subprocess
-import tempfile
-import threading
 import typing as t
 
 from . import zfs
+from .attending import FIND_RUNDIR, SILENCE_SECONDS, Attendant
 from .errors import Busy, Unreachable
 from .model import Features, Side
 from .roles import UNTOUCHED
-from .shell import Completed, Shell
-from .ssh import is_link_failure, unreachable
-
-BEAT_SECONDS = 4
-SILENCE_SECONDS = 20
-"""How long the other end waits for a sign of life; several beats, so that one late packet ends nothing."""
+from .shell import Shell
 
 # One byte is read at a time: a longer read could take away what is meant for the next one.
 _SCRIPT = """\
 trap '' HUP PIPE INT
-umask 077
-uid=$(id -u)
-if [ -n "${{ZREP_RUNDIR:-}}" ]; then base=$ZREP_RUNDIR
-elif [ "$uid" = 0 ] && [ -d /run ]; then base=/run
-else base=${{TMPDIR:-/tmp}}; fi
-if [ "$uid" = 0 ]; then directory=$base/zrep; else directory=$base/zrep-$uid; fi
-held=no
+{find_rundir}held=no
 if {lock} && mkdir -p "$directory" && [ -O "$directory" ] && command -v flock >/dev/null; then
     exec 9>>"$directory"/{name}
     flock -n 9 || {{ echo busy; exit 0; }}
@@ -73,7 +59,7 @@ printf '%s\\n' "$mounted" | mount_again
 """
 
 
-class Guard:
+class Guard(Attendant):
     """Holds one filesystem. Use as a context manager.
 
     :param shell: the filesystem's host.
@@ -84,13 +70,10 @@ class Guard:
     """
 
     def __init__(self, shell: Shell, tag: str, filesystem: str, lock: bool = True, keep: t.Sequence[int] = ()) -> None:
-        self._shell = shell
         self._filesystem = filesystem
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the guard
-        self._lock = threading.Lock()
-        self._over = threading.Event()
         self.armed = False
         script = _SCRIPT.format(
+            find_rundir=FIND_RUNDIR,
             lock="true" if lock else "false",
             name=shlex.quote("lock-{}-{}".format(tag, filesystem.replace("/", "%"))),
             silence=SILENCE_SECONDS,
@@ -100,34 +83,20 @@ class Guard:
             inherit=_line(zfs.inherit(("readonly",), [filesystem])[0]),
             off=_line(zfs.set_properties({"readonly": "off"}, [filesystem], Features())[0]),
         )
-        shell.connect()
-        self._process = shell.start(("sh", "-c", script), self._complaints, keep)
+        super().__init__(shell, script, keep)
         words = self._answer().split()
         if words[:1] == ["busy"]:
             self.close()
-            raise Busy(
-                "another process works on it",
-                host=shell.host,
-                dataset=filesystem,
-                left="nothing was changed",
-                hint="try again when it is done",
-            )
+            raise held_by_another(shell.host, filesystem)
         if words[:1] != ["ready"]:
-            done = Completed(self._process.wait(), "", self._said())
-            self.close()
-            if is_link_failure(done.status, done.err):
-                raise unreachable(shell.host, done.err, ())
+            self._failed_to_start()
         self.held = words[1:2] == ["yes"]
         self.host_name = words[2] if len(words) > 2 else ""
         """What the host calls itself; empty if the guard could not be started there."""
-        self._beat = threading.Thread(target=self._send_beats, daemon=True)
-        self._beat.start()
+        self._begin()
 
     def __enter__(self) -> Guard:
         return self
-
-    def __exit__(self, *dummy: object) -> None:
-        self.close()
 
     def arm(self, side: Side, features: Features) -> None:
         """From now on the filesystem is made as writable as it was seen if this process or the link dies.
@@ -150,24 +119,6 @@ class Guard:
         if self.armed or not self._answers("disarmed"):
             raise self._silent()
 
-    def close(self) -> None:
-        """Let go of the filesystem. If the guard is still armed, it makes it writable."""
-        if self._over.is_set():
-            return
-        self._over.set()
-        self._tell("q")
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):  # It may be gone already.
-                self._process.stdin.close()
-        try:
-            self._process.wait(SILENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        self._complaints.close()
-
     def _silent(self, left: str = "") -> Unreachable:
         return Unreachable(
             "the guard that holds it during the move does not answer",
@@ -180,27 +131,16 @@ class Guard:
     def _answers(self, word: str) -> bool:
         return self._answer().strip() == word
 
-    def _answer(self) -> str:
-        return self._process.stdout.readline().decode("utf-8", "replace") if self._process.stdout else ""
 
-    def _tell(self, word: str) -> bool:
-        try:
-            with self._lock:
-                if self._process.stdin is not None:
-                    self._process.stdin.write(word.encode())
-                    self._process.stdin.flush()
-        except (OSError, ValueError):
-            return False
-        return True
-
-    def _send_beats(self) -> None:
-        while not self._over.wait(BEAT_SECONDS):
-            if not self._tell("."):
-                return
-
-    def _said(self) -> str:
-        self._complaints.seek(0)
-        return self._complaints.read().decode("utf-8", "replace")
+def held_by_another(host: str, filesystem: str) -> Busy:
+    """The error that another run of ours works on a filesystem of another host."""
+    return Busy(
+        "another process works on it",
+        host=host,
+        dataset=filesystem,
+        left="nothing was changed",
+        hint="try again when it is done",
+    )
 
 
 def not_held(host: str, filesystem: str) -> str:

@@ -11,7 +11,7 @@ from .diverging import Changes, Divergence, Listing
 from .errors import BadProperty, ZrepError
 from .model import Observed, Side, newest_common
 from .report import iso
-from .roles import check_replica
+from .roles import check_replica, master_lost
 from .syncing import check_below, find_base
 from .trees import arrived, match, parts
 
@@ -176,7 +176,7 @@ def _both_sides(here: Side, seen: Observed, divergence: Divergence | None) -> li
                 ERROR,
                 seen.peer_host,
                 f"{seen.peer_filesystem} does not exist",
-                "zrep_pair on the master makes it anew",
+                "zrep_pair here makes it anew" if here.is_master else master_lost(here.filesystem),
             )
         ]
     found = _nonsense(there)

@@ -48,6 +48,13 @@ class Outcome:
         self.idle = True
         self.notes.append(f"no filesystem on {settings.identity} is master of a pair with the tag {settings.tag!r}")
 
+    def note_no_replica(self, settings: Settings) -> None:
+        """Remark that all were asked for that this host can pull, and there is none."""
+        self.idle = True
+        self.notes.append(
+            f"no filesystem on {settings.identity} is the replica of a pair with the tag {settings.tag!r}"
+        )
+
     @property
     def errors(self) -> list[Refused]:
         failed = [Refused(seen, work.error) for seen, work in self.done if work.error is not None]

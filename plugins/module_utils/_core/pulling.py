@@ -9,34 +9,52 @@ be asked whether he is what the other one takes him for.
 
 from __future__ import annotations
 
-import dataclasses
-
-from . import names
+from . import names, trees
 from .errors import NoCommonSnapshot, NotFound, NotPaired, PairedElsewhere, WrongRole
 from .model import Common, Endpoint, Observed, Side
 from .plan import Plan, predict
 from .retention import plan_expiry
-from .roles import UNTOUCHED, check_paired, no_master
+from .roles import UNTOUCHED, check_paired, master_lost, no_master
 from .settings import Settings
 from .state import HERE, PEER, State
 from .steps import Step
-from .syncing import EXPIRE, SyncGoal, check_room, complete_record, find_base, push, roll_replica_back
+from .syncing import (
+    EXPIRE,
+    SyncGoal,
+    at,
+    check_below,
+    complete_record,
+    find_base,
+    is_fresh,
+    remember_tree,
+    roll_tree_back,
+    transfer,
+)
 
 
 def plan_refresh(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
     """The steps that bring this replica up to its master; raises what stands against it."""
     here = check_receiver(seen)
+    before = State(seen.here, seen.there, unknown=not seen.asked)
+    # What this side records is enough: a mark is set here first.
+    if is_fresh(here, goal):
+        return Plan(seen.filesystem, before, skipped=f"the last sync is younger than {goal.max_age} seconds")
     there = check_sender(here, seen)
     common = _base(there, here, goal.force)
-    before = State(seen.here, seen.there)
-    steps: list[Step] = list(complete_record(there, common, PEER))
+    steps: list[Step] = list(remember_tree(there, here, PEER))
+    here, there = at(here, predict(before, steps), HERE), at(there, predict(before, steps), PEER)
+    below = check_below(there, here, goal.force)
+    if trees.arrived(below, common):
+        steps += complete_record(there, common, PEER)
     if goal.force:
-        steps.append(roll_replica_back(here, common, HERE))
-    recorded = dataclasses.replace(there, dataset=predict(before, steps).there or there.dataset)
+        steps += roll_tree_back(here, common, below, HERE)
+    state = predict(before, steps)
+    here, recorded = at(here, state, HERE), at(there, state, PEER)
     base = recorded.by_guid(common.here.guid) or common.here
-    check_room(recorded, here, base)
-    steps += push(recorded, here, base, goal.now, settings, PEER)
-    warnings = [] if there.is_master else [_incomplete(there)]
+    if not is_fresh(recorded, goal):
+        steps += transfer(recorded, here, base, goal, settings, PEER)
+    warnings = trees.remarks(steps)
+    warnings += [] if there.is_master else [_incomplete(there)]
     if goal.expire:
         expiry, held = plan_expiry(predict(before, steps), here, there, EXPIRE)
         steps += expiry
@@ -48,10 +66,7 @@ def _base(master: Side, replica: Side, force: bool) -> Common:
     try:
         return find_base(master, replica, force)
     except NoCommonSnapshot as error:
-        error.hint = (
-            f"zrep_pair state=present force=true makes it if {master.host} can connect to {replica.host}; if not, "
-            "move this one aside, receive a full copy by hand and register it again"
-        )
+        error.hint = f"zrep_pair role=replica force=true on {replica.host} makes it, and moves aside what is there"
         raise
 
 
@@ -107,7 +122,7 @@ def _registered(here: Side, seen: Observed) -> Side:
             host=seen.peer_host,
             dataset=seen.peer_filesystem,
             left=UNTOUCHED,
-            hint=f"zrep_info shows what {here.host}:{here.filesystem} takes for its master",
+            hint=master_lost(here.filesystem),
         )
     if not there.names_peer:
         raise NotPaired(
@@ -115,7 +130,7 @@ def _registered(here: Side, seen: Observed) -> Side:
             host=there.host,
             dataset=there.filesystem,
             left=UNTOUCHED,
-            hint="register it there, and record the snapshot that both sides have as sent",
+            hint="zrep_pair role=replica adopt=newest here registers it, if both sides have a snapshot in common",
         )
     return there
 

@@ -51,7 +51,7 @@ def check_master(seen: Observed) -> Side:
             host=seen.identity,
             dataset=seen.filesystem,
             left=UNTOUCHED,
-            hint=f"sync on {here.source.host}",
+            hint=f"sync on {here.source.host}, or fetch it from here with direction=pull",
         )
     here.check_marks()
     if not here.is_source:
@@ -85,6 +85,14 @@ def no_master(side: Side) -> WrongRole:
         dataset=side.filesystem,
         left=UNTOUCHED,
         hint="zrep_failover role=master makes one",
+    )
+
+
+def master_lost(filesystem: str) -> str:
+    """What to do on a replica whose master does not exist any more."""
+    return (
+        f"if it was lost: zrep_failover filesystem={filesystem} role=master force=true here makes this the master, "
+        "zrep_pair sends it there again, and zrep_failover role=replica makes that the master"
     )
 
 

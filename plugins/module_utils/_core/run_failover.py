@@ -20,10 +20,11 @@ from .alone import (
     this_end,
 )
 from .asking import divergence, holders
+from .attending import SILENCE_SECONDS
 from .errors import BadInput, Busy, Diverged, InUse, SplitBrain, Unreachable, ZrepError
 from .execute import Work
 from .freezing import is_freezing
-from .guard import SILENCE_SECONDS, Guard, not_held
+from .guard import Guard, not_held
 from .locks import check_script_lock
 from .model import Dataset, Observed, Side, Snapshot, newest_common
 from .moving import plan_catch_up, plan_swap, preflight_alone, raise_all

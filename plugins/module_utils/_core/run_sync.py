@@ -46,7 +46,7 @@ def sync(
     with Session(settings, dry) as session:
         goal = SyncGoal(session.now, **options)
         outcome = Outcome(session.now)
-        pairs = _candidates(session, list(wanted), everything, goal, outcome)
+        pairs = candidates(session, list(wanted), everything, goal.only_if_changed, outcome)
         if everything and not pairs and not outcome.refused:
             outcome.note_no_master(settings)
 
@@ -62,23 +62,32 @@ def sync(
             (fresh if done else stale).append(seen)
         plans = [(seen, plan_sync(seen, goal, settings)) for seen in fresh]
         plans += plan_pairs(session, stale, planner, outcome)
-        outcome.done = _in_order(zip([seen for seen, dummy in plans], session.carry_out(plans)), pairs)
-        _excuse_busy(outcome, goal, skip_busy)
+        outcome.done = in_order(zip([seen for seen, dummy in plans], session.carry_out(plans)), pairs)
+        excuse_busy(outcome, goal, skip_busy)
         outcome.notes += [f"{seen.filesystem}: {plan.skipped}" for seen, plan in plans if plan.skipped]
         return outcome
 
 
-def _candidates(
-    session: Session, filesystems: list[str], everything: bool, goal: SyncGoal, outcome: Outcome
+def candidates(
+    session: Session,
+    filesystems: list[str],
+    everything: bool,
+    settle: bool,
+    outcome: Outcome,
+    choose: t.Callable[[t.Iterable[Observed]], list[Observed]] = masters,
 ) -> list[Observed]:
-    """Lock and look at what is to be synced. Those that are busy land among the refused."""
+    """Lock and look at what is to be synced. Those that are busy land among the refused.
+
+    :param settle: have zfs show all that was written up to now.
+    :param choose: which of all pairs of this host are meant by everything.
+    """
     began = time.monotonic_ns()
     if everything:
-        settled = goal.only_if_changed and session.settle(None)
+        settled = settle and session.settle(None)
         seen = session.look_here(None)
-        filesystems = [pair.filesystem for pair in masters(registered(seen.values()))]
+        filesystems = [pair.filesystem for pair in choose(registered(seen.values()))]
         stale = _lock_all(session, filesystems, seen, outcome, began)
-        if goal.only_if_changed and not settled:
+        if settle and not settled:
             stale = [name for name in filesystems if name not in _busy(outcome)]
             session.settle(stale)
         if stale:
@@ -90,7 +99,7 @@ def _candidates(
                 session.lock(name)
             except Busy as error:
                 refused[name] = error
-        if goal.only_if_changed:
+        if settle:
             session.settle([name for name in filesystems if name not in refused])
         seen = session.look_here(filesystems)
         outcome.refused += [Refused(seen[name], error) for name, error in refused.items()]
@@ -127,7 +136,7 @@ def _usable(pairs: t.Iterable[Observed], outcome: Outcome) -> t.Iterator[Observe
             outcome.refused.append(Refused(seen, error))
 
 
-def _excuse_busy(outcome: Outcome, goal: SyncGoal, skip_busy: int | None) -> None:
+def excuse_busy(outcome: Outcome, goal: SyncGoal, skip_busy: int | None) -> None:
     """Turn busy filesystems whose last sync is young enough from errors into notes."""
     for refused in outcome.errors:
         side = refused.seen.side_here
@@ -142,6 +151,7 @@ def _excuse_busy(outcome: Outcome, goal: SyncGoal, skip_busy: int | None) -> Non
             )
 
 
-def _in_order(done: t.Iterable[tuple[Observed, Work]], pairs: t.Sequence[Observed]) -> list[tuple[Observed, Work]]:
+def in_order(done: t.Iterable[tuple[Observed, Work]], pairs: t.Sequence[Observed]) -> list[tuple[Observed, Work]]:
+    """What was done in the order in which it was asked for."""
     order = {seen.filesystem: number for number, seen in enumerate(pairs)}
     return sorted(done, key=lambda pair: order.get(pair[0].filesystem, 0))

@@ -103,6 +103,11 @@ class Session:
         peer = self.peer(seen.peer_host)
         self._run(zfs.settle([seen.peer_filesystem], self.settings.tag, seen.features_there) or (), peer)
 
+    def settle_there(self, host: str, filesystems: t.Sequence[str]) -> None:
+        """Make what a peer's ZFS says about bytes written exact up to now."""
+        features = self._memory.recall(host) or Features()
+        self._run(zfs.settle(filesystems, self.settings.tag, features) or (), self.peer(host))
+
     def look_at(
         self, shell: Shell, datasets: t.Sequence[str], more: t.Sequence[str] = (), trees: t.Sequence[str] = ()
     ) -> dict[str, Dataset]:
@@ -199,7 +204,9 @@ class Session:
         be done and nothing stands against it, and still nobody has worked in between.
         """
         refused: dict[str, ZrepError] = {}
-        new = {seen.filesystem: seen for seen in concerned if not self._script.holds(seen.filesystem)}
+        # What is yet to be made belongs to nobody.
+        here = [seen for seen in concerned if seen.here is not None]
+        new = {seen.filesystem: seen for seen in here if not self._script.holds(seen.filesystem)}
         if not new or not self._script.wanted:
             return refused
         refused.update(self._script.take(new, self.features))
@@ -274,6 +281,18 @@ def masters(pairs: t.Iterable[Observed]) -> list[Observed]:
         side = t.cast(Side, seen.side_here)
         host = side.dataset.value(names.property_name(side.tag, "src-host"))
         if side.is_master and host == side.identity:
+            found.append(seen)
+    return found
+
+
+def replicas(pairs: t.Iterable[Observed]) -> list[Observed]:
+    """Those that this host can pull: neither masters, nor sources of a pair that is being made from here."""
+    found = []
+    for seen in pairs:
+        side = t.cast(Side, seen.side_here)
+        host = side.dataset.value(names.property_name(side.tag, "src-host"))
+        filesystem = side.dataset.value(names.property_name(side.tag, "src-fs"))
+        if not side.is_master and (host, filesystem) != side.endpoint:
             found.append(seen)
     return found
 

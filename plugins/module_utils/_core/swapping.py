@@ -17,7 +17,7 @@ from . import names
 from .errors import BadInput, BadProperty, NotFound, NotPaired, PairedElsewhere
 from .freezing import READONLY, Mount
 from .model import RECEIVED, Endpoint, Features, Observed, Side
-from .roles import UNTOUCHED, check_paired
+from .roles import UNTOUCHED, check_paired, master_lost
 from .state import HERE, PEER
 from .steps import Inherit, Restore, SetProperties, Step
 
@@ -85,7 +85,7 @@ def ends(seen: Observed, goal: MoveGoal) -> Ends:
             host=seen.peer_host,
             dataset=seen.peer_filesystem,
             left=UNTOUCHED,
-            hint="zrep_pair on the master makes it anew",
+            hint="zrep_pair here makes it anew" if here.is_master else master_lost(here.filesystem),
         )
     if not there.names_peer:
         raise NotPaired(

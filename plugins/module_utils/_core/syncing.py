@@ -76,7 +76,7 @@ def plan_sync(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
     base = recorded.by_guid(common.here.guid) or common.here
     if is_fresh(recorded, goal):
         return Plan(seen.filesystem, before, tuple(steps))
-    steps += _transfer(recorded, there, base, goal, settings)
+    steps += transfer(recorded, there, base, goal, settings)
     warnings = trees.remarks(steps)
     if goal.expire:
         expiry, held = plan_expiry(predict(before, steps), here, there if there.registered else None, EXPIRE)
@@ -128,11 +128,15 @@ def at(side: Side, state: State, which: str) -> Side:
     return dataclasses.replace(side, dataset=state.side(which) or side.dataset)
 
 
-def remember_tree(here: Side, there: Side) -> t.Iterator[Step]:
-    """Have both sides record that the pair is a tree, where that is so or was said in this call."""
+def remember_tree(here: Side, there: Side, which: str = HERE) -> t.Iterator[Step]:
+    """Have both sides record that the pair is a tree, where that is so or was said in this call.
+
+    :param here: the sending side.
+    :param which: which of the two hosts that is.
+    """
     if here.recursive:
-        yield from trees.remember(here, HERE, True)
-        yield from trees.remember(there, PEER, True)
+        yield from trees.remember(here, which, True)
+        yield from trees.remember(there, other(which), True)
 
 
 def check_below(here: Side, there: Side, force: bool) -> trees.Match:
@@ -196,25 +200,32 @@ def roll_tree_back(there: Side, common: Common, below: trees.Match, which: str =
             yield roll_replica_back(branch.receiver, branch.common, which)
 
 
-def _transfer(here: Side, there: Side, base: Snapshot, goal: SyncGoal, settings: Settings) -> list[Step]:
+def transfer(
+    here: Side, there: Side, base: Snapshot, goal: SyncGoal, settings: Settings, which: str = HERE
+) -> list[Step]:
+    """What moves the data that is to be moved, or only the mark.
+
+    :param here: the sending side.
+    :param which: which of the two hosts that is.
+    """
     if goal.send_only:
         own = here.own_snapshots
         newest = own[-1] if own else base
         if newest.createtxg <= base.createtxg:
             return []
-        below = trees.bring(here, there, newest.short, goal.now, settings, taken=True)
-        return below + send_steps(here, there, base, newest.name, goal.now, settings)
+        below = trees.bring(here, there, newest.short, goal.now, settings, which, taken=True)
+        return below + send_steps(here, there, base, newest.name, goal.now, settings, which)
     held = there.by_guid(base.guid)
     same = not here.recursive or trees.in_shape(trees.match(here, there), here, there)
     unchanged = goal.only_if_changed and trees.unsent(here, base) == 0 and same
     if unchanged and base.sent is not None and held is not None:
         why = "nothing was written since"
         return [
-            Mark(PEER, held.name, why, phase=MARK_THERE, tag=here.tag, sent=goal.now),
-            Mark(HERE, base.name, why, phase=MARK_HERE, tag=here.tag, sent=goal.now),
+            Mark(other(which), held.name, why, phase=MARK_THERE, tag=here.tag, sent=goal.now),
+            Mark(which, base.name, why, phase=MARK_HERE, tag=here.tag, sent=goal.now),
         ]
     check_room(here, there, base)
-    return push(here, there, base, goal.now, settings)
+    return push(here, there, base, goal.now, settings, which)
 
 
 def push(here: Side, there: Side, base: Snapshot, now: int, settings: Settings, which: str = HERE) -> list[Step]:

@@ -106,7 +106,7 @@ def test_flags_before_the_verb(offered):
     assert offered("-") == dashed(GLOBAL)
 
 
-@pytest.mark.parametrize("name", ["sync", "-S", "synconly", "snaponly", "expire", "-e"])
+@pytest.mark.parametrize("name", ["sync", "-S", "synconly", "snaponly", "expire", "-e", "refresh"])
 def test_filesystems_or_all(offered, name):
     assert offered(name, "") == [*REGISTERED, "all"]
     assert offered(name, "pool1/d") == REGISTERED
@@ -114,9 +114,7 @@ def test_filesystems_or_all(offered, name):
     assert offered(name, "pool1/data", "a") == ["all"]
 
 
-@pytest.mark.parametrize(
-    "name", ["failover", "takeover", "refresh", "status", "list", "clear", "doctor", "drill", "check"]
-)
+@pytest.mark.parametrize("name", ["failover", "takeover", "status", "list", "clear", "doctor", "drill", "check"])
 def test_filesystems(offered, name):
     assert offered(name, "") == REGISTERED
     assert offered("-D", "-t", "dc", name, "") == OF_TAG

@@ -15,7 +15,7 @@ import functools
 import itertools
 from unittest import mock
 
-from ansible_collections.zfsops.zrep.plugins.module_utils._core import names, run_failover, run_refresh, steps, streams
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import names, run_failover, run_pull, steps, streams
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import Busy, Unreachable
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.execute import Work
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.freezing import Remount
@@ -164,17 +164,21 @@ class Stage:
             return run_failover.failover(settings, self.on[host].name, role, **options)
 
     def refresh(self, host, end=None, **options):
-        """Pull on a host."""
-        with self._playing(run_refresh, host, end) as settings:
-            return run_refresh.refresh(settings, self.on[host].name, **options)
+        """Pull on a host; what stands against it is raised."""
+        dry = options.pop("dry", False)
+        with self._playing(run_pull, host, end, "RemoteLocks", _RemoteLocks) as settings:
+            outcome = run_pull.pull(settings, [self.on[host].name], False, options, dry=dry)
+        if outcome.errors:
+            raise outcome.errors[0].error
+        return outcome
 
     @contextlib.contextmanager
-    def _playing(self, verb, host, end):
+    def _playing(self, verb, host, end, holder="Guard", stand_in=None):
         self.caller, self.moments, self.end = host, 0, end
         self.now += 60
         with contextlib.ExitStack() as stack:
-            for name, stand_in in (("Session", _Session), ("Guard", _Guard)):
-                stack.enter_context(mock.patch.object(verb, name, functools.partial(stand_in, self)))
+            for name, double in (("Session", _Session), (holder, stand_in or _Guard)):
+                stack.enter_context(mock.patch.object(verb, name, functools.partial(double, self)))
             yield Settings(identity=host, lock_properties=NEVER)
 
     def killed(self, host, role, end, **options):
@@ -326,3 +330,18 @@ class _Guard(contextlib.AbstractContextManager):
     def __exit__(self, *dummy):
         if self.armed and self._stage.guards:
             self._stage.thaw(self._machine, *self._thaw)
+
+
+class _RemoteLocks(contextlib.AbstractContextManager):
+    """Whoever takes them holds the lock of his own filesystem."""
+
+    held = True
+
+    def __init__(self, stage, shell, tag, filesystems):
+        shell.connect()
+        own = stage.on[shell.machine].name
+        self.busy = {name for name in filesystems if shell.machine == stage.caller and name == own}
+        self.host_name = f"{shell.machine}.example.org"
+
+    def __exit__(self, *dummy):
+        pass

@@ -18,7 +18,7 @@ import time
 
 import pytest
 
-from ansible_collections.zfsops.zrep.plugins.module_utils._core import guard, shell, zfs
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import attending, guard, shell, zfs
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.errors import Busy, Unreachable
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.guard import Guard
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.locks import Lock
@@ -255,7 +255,7 @@ def test_a_guard_is_not_told_to_stop(rundir, number):
 
 def test_a_guard_whose_other_end_is_silent_ends(rundir, monkeypatch):
     monkeypatch.setattr(guard, "SILENCE_SECONDS", 1)
-    monkeypatch.setattr(guard, "BEAT_SECONDS", 3600)
+    monkeypatch.setattr(attending, "BEAT_SECONDS", 3600)
     found = hold()
     soon_free(rundir)
     with pytest.raises(Unreachable):
@@ -265,7 +265,7 @@ def test_a_guard_whose_other_end_is_silent_ends(rundir, monkeypatch):
 
 def test_signs_of_life_keep_it(rundir, monkeypatch):
     monkeypatch.setattr(guard, "SILENCE_SECONDS", 2)
-    monkeypatch.setattr(guard, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(attending, "BEAT_SECONDS", 0.1)
     with hold() as found:
         time.sleep(2.5)
         found.arm(side(master()), MODERN)
@@ -338,7 +338,7 @@ def test_what_is_mounted_below_is_only_asked_where_freezing_unmounts_it(rundir, 
 
 def test_an_armed_guard_that_hears_nothing_more_calls_zfs(rundir, monkeypatch):
     monkeypatch.setattr(guard, "SILENCE_SECONDS", 1)
-    monkeypatch.setattr(guard, "BEAT_SECONDS", 3600)
+    monkeypatch.setattr(attending, "BEAT_SECONDS", 3600)
     where = Traced()
     found = Guard(where, "zrep", FS)
     found.arm(side(master(properties={"mounted": "no"})), MODERN)

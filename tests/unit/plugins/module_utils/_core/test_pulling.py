@@ -208,7 +208,7 @@ def test_not_from_a_master_that_is_giving_its_role_away(naming, done):
 def test_not_without_a_common_snapshot_nor_without_room():
     with pytest.raises(errors.NoCommonSnapshot) as caught:
         refresh(replica(own(0) + "=another"), master(*sent(0)))
-    assert "by hand" in caught.value.hint
+    assert "role=replica force=true" in caught.value.hint
     with pytest.raises(errors.PoolFull) as caught:
         refresh(replica(*sent(0), properties={"available": "10"}), master(*sent(0), written=1000))
     assert caught.value.host == PEER_HOST
@@ -295,3 +295,32 @@ def test_what_this_replica_has_of_its_own_is_kept_or_named(found):
     for state in prefixes(forced):
         again = plan_refresh(later(seen, state), dataclasses.replace(GOAL, now=NOW + 60, force=True), SETTINGS)
         check_in_step(again.after)
+
+
+# What is good enough, and what is sent
+
+
+def test_a_replica_that_is_young_enough_needs_no_word_from_its_master():
+    here = replica(*sent(0))
+    seen = dataclasses.replace(observed_from_replica(here), asked=False)
+    goal = dataclasses.replace(GOAL, max_age=NOW - here.snapshots[0].sent + 1)
+    plan = plan_refresh(seen, goal, SETTINGS)
+    assert (plan.steps, plan.before.unknown) == ((), True)
+    assert "younger" in plan.skipped
+    older = dataclasses.replace(goal, max_age=goal.max_age - 1)
+    with pytest.raises(errors.NotFound):
+        plan_refresh(seen, older, SETTINGS)
+
+
+def test_without_changes_only_the_marks_move_the_replicas_first():
+    plan = refresh(replica(*sent(0)), master(*sent(0), written=0), only_if_changed=True)
+    assert actions(plan) == [(HERE, "mark_sent"), (THERE, "mark_sent")]
+    assert plan.after.here.snapshots[-1].sent == plan.after.there.snapshots[-1].sent == NOW
+    assert actions(refresh(replica(*sent(0)), master(*sent(0), written=1), only_if_changed=True)) == TRANSFER
+
+
+def test_what_is_there_already_is_sent():
+    plan = refresh(replica(*sent(0)), master(*sent(0), own(1), own(2)), send_only=True)
+    assert actions(plan) == TRANSFER[1:]
+    assert marked(plan.after.here) == [own(0), own(2)]
+    assert refresh(replica(*sent(0)), master(*sent(0)), send_only=True).steps == ()
