@@ -16,6 +16,9 @@ from .vocabulary import VERBS
 _MOVES = ("failover", "takeover")
 
 _WORDS: tuple[tuple[str, str], ...] = (
+    (r"zrep_pair filesystem=(\S+) peer_host=(\S+) peer_filesystem=(\S+) tag=(\S+)", r"zrep -t \4 init \1 \2 \3"),
+    (r"repoint=(\S+)", r"--repoint \1"),
+    (r"repoint(?= names)", "--repoint"),
     (r"zrep_failover filesystem=(\S+) role=master", r"zrep takeover \1"),
     (r"zrep_failover filesystem=(\S+) role=replica", r"zrep failover \1"),
     (r"zrep_failover role=master", "zrep takeover"),

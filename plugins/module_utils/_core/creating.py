@@ -285,11 +285,18 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
     if ours and not ours.unsent and common.here.short == common.there.short:
         yield from _finish(here, goal, common.here.name, common.there.name, (common.here, common.there))
         return
-    target = f"{here.filesystem}@{here.next_short}"
-    undo = Destroy(HERE, here.filesystem, "the pair could not be made", shorts=(here.next_short,))
+    short = _next_of_both(here, there)
+    target = f"{here.filesystem}@{short}"
+    undo = Destroy(HERE, here.filesystem, "the pair could not be made", shorts=(short,))
     yield TakeSnapshot(HERE, target, "the first state of the pair", undo=undo)
     yield from send_steps(here, there, common.here, target, goal.now, settings)
     yield from _become_master(here)
+
+
+def _next_of_both(here: Side, there: Side) -> str:
+    """The short name of a snapshot that neither side has: the other one may have been the replica of somebody else."""
+    shorts = [found.short for side in (here, there) for found in side.snapshots]
+    return names.snapshot_name(here.tag, names.next_serial(here.tag, shorts))
 
 
 def _check_adopted(here: Side, there: Side, common: Common, wanted: str) -> None:
