@@ -176,7 +176,7 @@ def _check(three: Three) -> Side:
             left=UNTOUCHED,
             hint="one tag has one destination; remove that pair with state=absent first",
         )
-    if dest.names_peer and not any(_is_source(dest, side) for side in (new, old) if side is not None):
+    if dest.names_peer and not _is_source_of(dest, [side for side in (new, old) if side is not None]):
         raise PairedElsewhere(
             f"is the replica of {dest.source} under the tag {dest.tag}, not of {old.endpoint if old else new.endpoint}",
             host=dest.host,
@@ -188,13 +188,15 @@ def _check(three: Three) -> Side:
     return dest
 
 
-def _is_source(dest: Side, side: Side) -> bool:
-    """Whether a destination names a side as its master, in whatever words."""
+def _is_source_of(dest: Side, sides: t.Sequence[Side]) -> bool:
+    """Whether a destination names one of the sides as its master, in whatever words.
+
+    A run that died can leave it with the host of one and the filesystem of the other, where zfs sets them one by one.
+    """
     found = dest.source
-    known = (side.identity, side.host)
-    return found.filesystem == side.filesystem and any(
-        names.same_host(found.host, name) or dest.source_name == name for name in known
-    )
+    known = [name for side in sides for name in (side.identity, side.host)]
+    named = any(names.same_host(found.host, name) for name in known) or dest.source_name in known
+    return named and found.filesystem in [side.filesystem for side in sides]
 
 
 def _bridge(three: Three, dest: Side, settings: Settings) -> tuple[Step, ...]:

@@ -165,7 +165,7 @@ class _Repointing:
 
     def _destination(self, new: Side, old: Side | None) -> Place:
         """The destination; its endpoint is as the new master is to record it."""
-        if old is not None and is_sender(old):
+        if old is not None and is_sender(old) and (old.names_peer or not is_sender(new)):
             found, by = old.destination, self._old
         elif is_sender(new):
             found, by = new.destination, self._new
