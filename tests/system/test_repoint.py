@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab import Host, Lab
 from tests.system.layouts import destroy
-from tests.system.moves import assert_in_place, done, make_master, record, start_move, turned, writable
+from tests.system.moves import assert_in_place, daily, done, make_master, record, start_move, turned, writable
 from tests.system.pairs import Pair, dump, held, kill_module, make_pair, own_properties
 from tests.system.product import Result, zrep_info, zrep_pair, zrep_sync
 from tests.system.several import in_sync, of_tag, second, third_host
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.system
 
 Both = tuple[Pair, Pair]
 
+HOSTS = ("host3", "host2", "host1")
 BOTH_ENDS = pytest.mark.parametrize("at", ["a", "b"])
 
 
@@ -304,10 +305,11 @@ def test_a_destination_that_is_ahead_of_the_new_master(both: Both) -> None:
 # -- killed -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tags", [("zrep", "dr"), ("near", "dr")], ids="-".join)
-@pytest.mark.parametrize("victim", ["host1", "host2", "host3"])
+@pytest.mark.parametrize(
+    ("victim", "tags"), daily([(host, tags) for tags in (("zrep", "dr"), ("near", "dr")) for host in HOSTS], 6)
+)
 def test_killed_anywhere_the_same_call_goes_on(
-    fresh, host1: Host, host2: Host, host3: Host, tags: tuple[str, str], victim: str
+    fresh, host1: Host, host2: Host, host3: Host, victim: str, tags: tuple[str, str]
 ) -> None:
     """After each command by which one of the hosts is changed for the other tag, and to the end."""
     host = {found.name: found for found in (host1, host2, host3)}[victim]

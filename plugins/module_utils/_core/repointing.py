@@ -34,6 +34,7 @@ class Three:
     """The three datasets under the tag of the destination.
 
     :param old: the old master; None if it was not asked.
+    :param masters: the names under which the two masters are known.
     :param place: the destination as the new master is to record it.
     :param dest: None if there is no such dataset.
     """
@@ -42,6 +43,7 @@ class Three:
     old: Side | None
     place: Endpoint
     dest: Side | None
+    masters: tuple[Endpoint, ...]
     features_new: Features
     features_dest: Features
 
@@ -176,7 +178,7 @@ def _check(three: Three) -> Side:
             left=UNTOUCHED,
             hint="one tag has one destination; remove that pair with state=absent first",
         )
-    if dest.names_peer and not _is_source_of(dest, [side for side in (new, old) if side is not None]):
+    if dest.names_peer and not _is_source_of(dest, three.masters):
         raise PairedElsewhere(
             f"is the replica of {dest.source} under the tag {dest.tag}, not of {old.endpoint if old else new.endpoint}",
             host=dest.host,
@@ -188,15 +190,15 @@ def _check(three: Three) -> Side:
     return dest
 
 
-def _is_source_of(dest: Side, sides: t.Sequence[Side]) -> bool:
-    """Whether a destination names one of the sides as its master, in whatever words.
+def _is_source_of(dest: Side, masters: t.Sequence[Endpoint]) -> bool:
+    """Whether a destination names one of the two masters, in whatever words.
 
     A run that died can leave it with the host of one and the filesystem of the other, where zfs sets them one by one.
     """
     found = dest.source
-    known = [name for side in sides for name in (side.identity, side.host)]
-    named = any(names.same_host(found.host, name) for name in known) or dest.source_name in known
-    return named and found.filesystem in [side.filesystem for side in sides]
+    hosts = [name.host for name in masters]
+    named = any(names.same_host(found.host, host) for host in hosts) or dest.source_name in hosts
+    return named and found.filesystem in [name.filesystem for name in masters]
 
 
 def _bridge(three: Three, dest: Side, settings: Settings) -> tuple[Step, ...]:

@@ -116,7 +116,13 @@ class _Repointing:
         for side, seen in ((new, new_seen), (old, old_seen), (dest, dest_seen)):
             if side is not None and seen is not None:
                 _check_script_lock(side, seen.shell)
-        three = Three(new, old, endpoint, dest, new_seen.features, dest_seen.features)
+        masters = [
+            Endpoint(host, side.endpoint.filesystem)
+            for side in (self._new, self._old)
+            for host in (side.endpoint.host, side.known_as, side.reached_as)
+            if host
+        ]
+        three = Three(new, old, endpoint, dest, tuple(masters), new_seen.features, dest_seen.features)
         plan = plan_repoint(three, self._session.now, self._settings)
         pools = {"new": new_seen, "old": old_seen, "dest": dest_seen}
         parts: list[tuple[str, str, t.Sequence[Step]]] = [
