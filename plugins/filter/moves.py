@@ -109,7 +109,7 @@ def moves(
     if kind not in PLANNERS:
         raise AnsibleFilterError("moves expects kind to be one of {}".format(", ".join(PLANNERS)))
     try:
-        return [_move(pair, seen, kind, to, hosts) for pair in pairs]
+        return _one_master_each([_move(pair, seen, kind, to, hosts) for pair in pairs])
     except (TypeError, KeyError, AttributeError) as error:
         raise AnsibleFilterError(f"moves expects pairs as zrep_pairs declares them: {error!r}") from error
 
@@ -128,6 +128,27 @@ def _move(pair: t.Any, seen: t.Any, kind: str, to: t.Any, hosts: t.Sequence[str]
         found["deed"] = _deed(found, kind)
     except Refusal as error:
         found.update(error.known, refused="{}: {}".format(pair["name"], error))
+    return found
+
+
+def _one_master_each(found: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Refuse to make several destinations of one filesystem its master, each under its own tag."""
+    for move in found:
+        rivals = [
+            other["name"]
+            for other in found
+            if other is not move
+            and all(one["needed"] and one["call"]["role"] == MASTER for one in (move, other) if "call" in one)
+            and "call" in other
+            and "call" in move
+            and other["old"] == move["old"]
+            and other["new"] != move["new"]
+        ]
+        if rivals and not move["refused"]:
+            move["refused"] = (
+                "{}: {host}:{filesystem} would get several masters, another one with {}; choose with zrep_pair_names "
+                "or zrep_to".format(move["name"], ", ".join(rivals), **move["old"])
+            )
     return found
 
 

@@ -71,10 +71,20 @@ def _lines(entry: dict[str, t.Any]) -> t.Iterator[str]:
         )
     if entry.get("preserved"):
         yield "    what only {} had is in {}".format(entry["old_master"], entry["preserved"])
+    for other in entry.get("others") or ():
+        yield f"    {_other(other)}"
     for failure in entry.get("failures") or ():
         yield f"    ! {failure}"
     if entry["result"] == "failed" and entry.get("kind"):
         yield f"    {_standing(entry)}"
+
+
+def _other(found: dict[str, t.Any]) -> str:
+    """What another destination of the filesystem has for a master now."""
+    where = "{host}:{filesystem}".format(**found) if found["host"] else "a destination that is not known"
+    if found["follows"]:
+        return "the tag {tag} goes from {master_host} to {}".format(where, **found)
+    return "! the tag {tag} still goes from {master_host} to {}; zrep_repoint has it follow".format(where, **found)
 
 
 def _standing(entry: dict[str, t.Any]) -> str:

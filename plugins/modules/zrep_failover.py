@@ -69,6 +69,21 @@ options:
   peer_src_host:
     description: The name under which the peer records itself, if that is not its host name (its E(ZREP_SRC_HOST)).
     type: str
+  repoint:
+    description:
+      - Tags of other destinations of the filesystem that are to follow the new master. From then on it sends to
+        them, incrementally, and the old master does not any more.
+      - The base is a snapshot that the new master and the destination hold with the same GUID. If the newest at the
+        destination is not known to the new master, the old one sends one increment more, up to a snapshot that both
+        masters have. Nothing is rolled back or destroyed there.
+      - What stands against it is found before the move. A destination that is ahead of the new master, or that
+        shares no snapshot with anybody, is refused with the call that goes on.
+      - The new master must be able to connect to the destination by the name that the old one has recorded.
+      - Other destinations are left alone. They are reported as RV(other_destinations).
+      - It can be said in a call in which nothing is left to move.
+    type: list
+    elements: str
+    default: []
 notes:
   - While a move is under way, a small process on each host holds the filesystem's lock there. On the host of the old
     master it is a dead man's switch as well. If the move is killed or loses its link before the swap of the roles
@@ -104,6 +119,12 @@ EXAMPLES = r"""
     filesystem: pool1/prodfs
     role: replica
     diverged: preserve
+
+- name: Make this host the master, and send to the destination that has the tag offsite from here as well
+  zfsops.zrep.zrep_failover:
+    filesystem: pool2/prodfs
+    role: master
+    repoint: [offsite]
 """
 
 RETURN = r"""
@@ -137,6 +158,23 @@ preserved:
   description: The dataset that holds what the old side had of its own.
   type: str
   returned: with O(diverged=preserve), if it had anything
+other_destinations:
+  description:
+    - Where the filesystem is sent to under other tags. Each has C(tag), C(host) and C(filesystem), C(master_host) and
+      C(master_filesystem) that send there, whether that is the new master (C(follows)), and whether this call made it
+      so (C(repointed)).
+    - After a takeover that did not contact the old master, C(host) is null where nothing but the tag is known.
+  type: list
+  elements: dict
+  returned: unless it failed
+  sample:
+    - tag: offsite
+      host: host3
+      filesystem: pool3/prodfs
+      master_host: host2
+      master_filesystem: pool2/prodfs
+      follows: true
+      repointed: true
 notes:
   description: Remarks for people.
   type: list
@@ -173,6 +211,7 @@ def arguments() -> dict:
         diverged={"type": "str", "choices": ["refuse", "preserve", "discard"], "default": "refuse"},
         preserve_as={"type": "str"},
         peer_src_host={"type": "str"},
+        repoint={"type": "list", "elements": "str", "default": []},
     )
 
 
@@ -190,8 +229,14 @@ def main() -> None:
             preserve_as=params["preserve_as"] or "",
             peer_identity=params["peer_src_host"] or "",
             dry=module.check_mode,
+            repoint=params["repoint"],
         )
-        return dict(single(moved.outcome, module.check_mode), loss=moved.loss, preserved=moved.preserved)
+        return dict(
+            single(moved.outcome, module.check_mode),
+            loss=moved.loss,
+            preserved=moved.preserved,
+            other_destinations=[found.facts() for found in moved.others],
+        )
 
     run(module, work)
 

@@ -153,7 +153,7 @@ def _snapshot(options: dict[str, Any]) -> Line:
 
 def _failover(options: dict[str, Any]) -> Line:
     words, env = _common(options)
-    _only(options, "filesystem", "role", "force", "diverged", "preserve_as")
+    _only(options, "filesystem", "role", "force", "diverged", "preserve_as", "repoint")
     verb = "takeover" if options["role"] == "master" else "failover"
     diverged = options.get("diverged", "refuse")
     if options.get("force") and verb == "failover" and diverged == "refuse":
@@ -161,6 +161,8 @@ def _failover(options: dict[str, Any]) -> Line:
     words += ["-L"] * bool(options.get("force"))
     if diverged != "refuse":
         words.append(f"--{diverged}")
+    if options.get("repoint"):
+        words += ["--repoint", ",".join(options["repoint"])]
     if options.get("preserve_as"):
         words += ["--preserve-as", options["preserve_as"]]
     return Line([verb, *words, *_names(options)], env)

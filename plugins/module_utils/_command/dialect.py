@@ -16,6 +16,9 @@ from .vocabulary import VERBS
 _MOVES = ("failover", "takeover")
 
 _WORDS: tuple[tuple[str, str], ...] = (
+    (r"zrep_pair filesystem=(\S+) peer_host=(\S+) peer_filesystem=(\S+) tag=(\S+)", r"zrep -t \4 init \1 \2 \3"),
+    (r"repoint=(\S+)", r"--repoint \1"),
+    (r"repoint(?= names)", "--repoint"),
     (r"zrep_pair role=replica force=true", "zrep init --pull -f"),
     (r"zrep_pair role=replica", "zrep init --pull"),
     (r"with direction=pull", "with zrep refresh"),

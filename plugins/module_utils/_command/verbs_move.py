@@ -46,8 +46,14 @@ def _move(context: Context, filesystem: str, role: str, otherwise: str, short: s
         base=names.check_snapshot(short) if short else "",
         alone=role == REPLICA and request.has("L"),
         dry=request.dry,
+        repoint=[tag for tag in request.values.get("repoint", "").split(",") if tag],
     )
-    result: dict[str, t.Any] = dict(moved.outcome.result(request.dry), loss=moved.loss, preserved=moved.preserved)
+    result: dict[str, t.Any] = dict(
+        moved.outcome.result(request.dry),
+        loss=moved.loss,
+        preserved=moved.preserved,
+        other_destinations=[found.facts() for found in moved.others],
+    )
     if moved.preserved and not request.has("json"):
         context.voice.tell(f"{filesystem}: what only this side had is in {moved.preserved}")
     if not result["changed"] and not result["failed_filesystems"]:

@@ -63,6 +63,7 @@ _MOVE = {
     "preserve": Option("keep what the side that becomes the replica has of its own, in a dataset beside it"),
     "preserve-as": Option("the same, in a dataset of this name", "DATASET"),
     "discard": Option("throw away what the side that becomes the replica has of its own"),
+    "repoint": Option("have its destinations under these tags follow the new master; commas between them", "TAG"),
     **_JSON,
     **_DRY,
 }
@@ -163,9 +164,11 @@ VERBS: dict[str, Verb] = {
         more="Freezes the filesystem, sends what is left, proves that both sides are equal, swaps the roles. If "
         "anything stands in the way, all is as before. With -L it steps down alone: goes back to the last snapshot "
         "sent, or to the one named, and keeps what came after it in a dataset beside it unless --discard is given. "
-        "HOST is another name under which the other side can be reached.",
+        "HOST is another name under which the other side can be reached. Destinations of the filesystem under other "
+        "tags are named in the end; --repoint has them sent to by the new master, incrementally.",
         examples=(
             ("zrep failover pool1/prodfs", "a planned move, on the master"),
+            ("zrep failover --repoint zrep-dc pool1/prodfs", "and the destination of zrep-dc follows the new master"),
             ("zrep failover -L pool1/prodfs", "on an old master that is back: accept the other side as master"),
         ),
     ),
@@ -176,7 +179,8 @@ VERBS: dict[str, Verb] = {
         2,
         _MOVE,
         more="The same planned move, started from the other end. With -L it becomes the master at once, without "
-        "asking the other side, and says what may be missing.",
+        "asking the other side, and says what may be missing. Destinations of the filesystem under other tags are "
+        "named in the end; --repoint has them sent to by this side, incrementally, also when the move is long over.",
         examples=(
             ("zrep takeover pool2/prodfs", "a planned move, on the replica"),
             ("zrep takeover -L pool2/prodfs", "the master's host is dead"),

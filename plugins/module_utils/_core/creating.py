@@ -351,13 +351,20 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
     if ours and not ours.unsent and common.here.short == common.there.short and whole:
         yield from _finish(here, goal, common.here.name, common.there.name, (common.here, common.there))
         return
-    target = f"{here.filesystem}@{tree.next_short}"
-    why, shorts = "the pair could not be made", (tree.next_short,)
-    undo = Destroy(HERE, here.filesystem, why, shorts=shorts, recursive=tree.recursive)
+    short = _next_of_both(tree, there)
+    target = f"{here.filesystem}@{short}"
+    why = "the pair could not be made"
+    undo = Destroy(HERE, here.filesystem, why, shorts=(short,), recursive=tree.recursive)
     yield TakeSnapshot(HERE, target, "the first state of the pair", undo=undo, recursive=tree.recursive)
-    yield from trees.bring(tree, there, tree.next_short, goal.now, settings)
+    yield from trees.bring(tree, there, short, goal.now, settings)
     yield from send_steps(here, there, common.here, target, goal.now, settings)
     yield from _become_master(here)
+
+
+def _next_of_both(here: Side, there: Side) -> str:
+    """The short name of a snapshot that neither side has: the other one may have been the replica of somebody else."""
+    shorts = [found.short for side in (here, *here.members, there) for found in side.snapshots]
+    return names.snapshot_name(here.tag, names.next_serial(here.tag, shorts))
 
 
 def _check_adopted(here: Side, there: Side, common: Common, wanted: str) -> None:

@@ -27,6 +27,7 @@ _TAG = re.compile(r"[a-z0-9][a-z0-9._-]*\Z")
 _HOST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9:\[][A-Za-z0-9_.:%\[\]-]*\Z")
 _PROPERTY = re.compile(r"[a-z0-9][a-z0-9:._-]*\Z")
 _SERIAL = re.compile(r"(?P<serial>[0-9a-f]{6,})(?P<unsent>_unsent)?\Z")
+_OF_SOME_TAG = re.compile(r"(?P<tag>[a-z0-9][a-z0-9._-]*)_[0-9a-f]{6,}(?:_unsent)?\Z")
 _NUMBER = re.compile(r"[0-9]{1,20}\Z")
 _ADDRESS = re.compile(r"(?:[0-9]+(?:\.[0-9]+){3}|[0-9A-Fa-f:%\[\]]*:[0-9A-Za-z.:%\[\]]*)\Z")
 
@@ -149,6 +150,16 @@ def parse_snapshot(tag: str, short: str) -> SnapshotName | None:
     if match is None:
         return None
     return SnapshotName(int(match.group("serial"), 16), bool(match.group("unsent")))
+
+
+def other_tags(tag: str, shorts: t.Iterable[str]) -> list[str]:
+    """The tags that snapshots with these names may belong to, but for one; the newest of them last in, first out.
+
+    What others call their snapshots can look the same, so that these are tags to ask about, and no more.
+    """
+    found = (_OF_SOME_TAG.match(short) for short in reversed(list(shorts)))
+    tags = dict.fromkeys(match.group("tag") for match in found if match and len(match.group("tag")) <= TAG_LIMIT)
+    return [name for name in tags if name != tag and not name.endswith("_preserved")]
 
 
 def next_serial(tag: str, shorts: t.Iterable[str]) -> int:

@@ -33,6 +33,7 @@ class Outcome:
 
     :param done: pairs that were worked on, or would be, with what happened.
     :param refused: pairs for which nothing was done, with the reason.
+    :param more: what was done besides, between other hosts or under other tags.
     :param notes: remarks for people.
     :param idle: all were asked for and there is none.
     """
@@ -40,6 +41,7 @@ class Outcome:
     now: int
     done: list[tuple[Observed, Work]] = dataclasses.field(default_factory=list)
     refused: list[Refused] = dataclasses.field(default_factory=list)
+    more: list[tuple[Observed, Work]] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
     idle: bool = False
 
@@ -68,13 +70,13 @@ class Outcome:
     def result(self, dry: bool) -> dict[str, t.Any]:
         """The outcome as a module returns it."""
         actions, differences, pairs, warnings = [], [], [], []
-        for seen, work in self.done:
+        for seen, work in self.done + self.more:
             steps = work.plan.steps if dry else work.done
             actions += [report.action(step, seen) for step in steps]
             warnings += list(work.plan.warnings) + work.warnings
             if work.error is None:
                 differences += report.difference(seen, work.plan.before, work.plan.after)
-                pairs.append(report.pair_facts(seen, self.now, work.plan.after))
+        pairs += [report.pair_facts(seen, self.now, work.plan.after) for seen, work in self.done if work.error is None]
         pairs += [
             report.pair_facts(refused.seen, self.now) for refused in self.refused if refused.seen.here is not None
         ]

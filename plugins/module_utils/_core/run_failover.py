@@ -32,6 +32,7 @@ from .outcome import Outcome
 from .plan import Plan
 from .returning import candidates, follows, in_doubt, plan_preserve, plan_return
 from .roles import UNTOUCHED, check_paired
+from .run_others import Destination, check_others, find_others, follow_up, sides_of
 from .session import Session
 from .settings import Settings
 from .sight import Sight
@@ -49,11 +50,13 @@ class Moved(t.NamedTuple):
 
     :param loss: what is missing after a takeover without the peer, None if nothing is known to be.
     :param preserved: the dataset that holds what a side had of its own.
+    :param others: the destinations of the filesystem under other tags.
     """
 
     outcome: Outcome
     loss: dict[str, t.Any] | None
     preserved: str | None
+    others: t.Sequence[Destination] = ()
 
 
 def failover(
@@ -68,6 +71,7 @@ def failover(
     base: str = "",
     alone: bool = False,
     dry: bool = False,
+    repoint: t.Sequence[str] = (),
 ) -> Moved:
     """Give this host a role in a pair; raises what stands against it before anything is changed.
 
@@ -76,8 +80,16 @@ def failover(
     :param peer_host: the name to reach the peer by, and to record it by, where that is not the recorded one.
     :param base: step down at this snapshot, whatever the peer has.
     :param alone: step down although the peer answers and is no master: for a move that is made one host at a time.
+    :param repoint: tags of other destinations that are to follow the new master.
     """
     names.check_dataset(filesystem)
+    check_others(repoint, settings.tag)
+    if repoint and not dry:
+        # What stands against it is to be known before the move.
+        said = (settings, filesystem, role, force, diverged, preserve_as, peer_identity, peer_host, base, alone)
+        for found in failover(*said, dry=True, repoint=repoint).outcome.errors:
+            found.error.left = UNTOUCHED
+            raise found.error
     for name, what in ((peer_identity, "peer_src_host"), (peer_host, "peer_host")):
         if name:
             names.check_host(name, what)
@@ -86,7 +98,13 @@ def failover(
         check_goal(goal, force)
         session.lock(filesystem)
         sight = Sight(session, filesystem, peer_identity, peer_host)
-        return _Move(session, stack, sight, goal, force, alone).go()
+        moved = _Move(session, stack, sight, goal, force, alone).go()
+        if moved.outcome.errors:
+            return moved
+        sides = sides_of(sight.seen, goal, dry)
+        others = find_others(sight.seen, sides, session.here, sight.peer, repoint)
+    # The locks of this tag are let go of: others have their own.
+    return moved._replace(others=follow_up(settings, sight.seen, others, sides, repoint, moved.outcome, dry))
 
 
 class _Move:

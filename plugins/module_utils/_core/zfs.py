@@ -89,6 +89,24 @@ def _locks(tag: str) -> tuple[str, str]:
     return names.property_name(tag, "lock-pid"), names.property_name(tag, "lock-time")
 
 
+RECORD = ("src-fs", "src-host", "dest-fs", "dest-host", "master")
+"""The properties that say what a dataset is in a pair."""
+
+
+def get_records(tags: t.Sequence[str], dataset: str) -> Argv:
+    """Ask what a dataset is in the pairs of several tags."""
+    return ("zfs", "get", "-Hp", "-o", "name,property,value,source", ",".join(_records(tags)), dataset)
+
+
+def parse_records(text: str, tags: t.Sequence[str], host: str) -> dict[str, Property]:
+    """All properties that were asked for; raises BadProperty if a value breaks the table."""
+    return next((values for _name, values in _blocks(text, _records(tags), host)), {})
+
+
+def _records(tags: t.Sequence[str]) -> tuple[str, ...]:
+    return tuple(names.property_name(tag, name) for tag in tags for name in RECORD)
+
+
 def own_properties(dataset: str) -> Argv:
     """Ask which properties a dataset has of its own, one name a line."""
     return ("zfs", "get", "-H", "-s", "local,received", "-o", "property", "all", dataset)

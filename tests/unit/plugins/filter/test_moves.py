@@ -35,6 +35,37 @@ def plan(kind, found, **more):
     return move
 
 
+# Several destinations
+
+
+OFFSITE = {"name": "offsite", "tag": "dr", "master": HERE, "replica": {"host": "host3", "filesystem": "pool3/prodfs"}}
+
+
+def seen_of_both():
+    found = seen()
+    found["host1"].append({"filesystem": "pool1/prodfs", "tag": "dr", "role": "master", "promoted": None})
+    found["host3"] = [{"filesystem": "pool3/prodfs", "tag": "dr", "role": "replica", "promoted": None}]
+    return found
+
+
+def test_two_destinations_of_a_filesystem_do_not_both_become_masters():
+    found = moves([PAIR, OFFSITE], seen_of_both(), "failover")
+    assert all("several masters" in move["refused"] for move in found)
+    assert "offsite" in found[0]["refused"]
+    assert moves([OFFSITE], seen_of_both(), "failover")[0]["refused"] == ""
+    chosen = moves([PAIR, OFFSITE], seen_of_both(), "failover", to="host2")
+    assert [bool(move["refused"]) for move in chosen] == [False, True]
+    assert [move["refused"] for move in moves([PAIR, OFFSITE], seen_of_both(), "failback")] == ["", ""]
+
+
+def test_other_destinations_are_told():
+    other = {"tag": "dr", "host": "host3", "filesystem": "fs", "master_host": "host1", "follows": False}
+    entry = {"name": "prodfs", "result": "moved", "old_master": "a", "new_master": "b", "others": [other]}
+    assert moves_told([entry])[1] == "    ! the tag dr still goes from host1 to host3:fs; zrep_repoint has it follow"
+    entry["others"] = [dict(other, follows=True, master_host="host2")]
+    assert moves_told([entry])[1] == "    the tag dr goes from host2 to host3:fs"
+
+
 # Planned
 
 
