@@ -191,7 +191,7 @@ class Session:
             work = works[number]
             try:
                 work.way, warnings = self._ways.way(side, t.cast(Shell, work.peer), len(sending))
-                work.warnings += warnings
+                work.warnings += self._ways.news(warnings)
             except ZrepError as error:
                 error.left = error.left or "nothing was changed"
                 refused[work.plan.filesystem] = error

@@ -32,17 +32,15 @@ class Ways:
         self._told: set[str] = set()
 
     def way(self, side: str, peer: Shell, streams: int) -> tuple[Way, list[str]]:
-        """The way of streams that a side sends, and what people should know about it and were not told yet.
+        """The way of streams that a side sends, and what people should know about it.
 
         :param streams: how many there are.
         :raises ZrepError: they must not go, since their rate cannot be limited; or a host cannot be asked.
         """
         if self._way.bbcp and peer.remote:
-            warnings = [self._way.warning, self._of_no_use()]
-            return self._way, self._news(warnings)
-        warnings = [self._way.warning]
+            return self._way, _said(self._way.warning, self._of_no_use())
         if not self._wish:
-            return self._way, self._news(warnings)
+            return self._way, _said(self._way.warning)
         sender, receiver = (self._here, peer) if side == HERE else (peer, self._here)
         choice = programs.choose(
             self._wish,
@@ -52,7 +50,13 @@ class Ways:
             streams=min(self._parallel, streams),
         )
         way = dataclasses.replace(self._way, out_programs=choice.out, in_programs=choice.into)
-        return way, self._news([*warnings, *choice.warnings])
+        return way, _said(self._way.warning, *choice.warnings)
+
+    def news(self, warnings: t.Iterable[str]) -> list[str]:
+        """Those of some warnings that nobody was told in this run; now he is."""
+        new = [words for words in warnings if words not in self._told]
+        self._told.update(new)
+        return new
 
     def limiter(self) -> tuple[str, ...]:
         """The command that a stream passes which goes to whoever called this program, none for no limit."""
@@ -78,7 +82,6 @@ class Ways:
             )
         return "{} moves the streams, without {}".format(bbcp.VARIABLE, " and ".join(useless)) if useless else ""
 
-    def _news(self, warnings: t.Iterable[str]) -> list[str]:
-        new = [words for words in warnings if words and words not in self._told]
-        self._told.update(new)
-        return new
+
+def _said(*warnings: str) -> list[str]:
+    return [words for words in warnings if words]

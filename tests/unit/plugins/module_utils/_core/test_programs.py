@@ -202,7 +202,8 @@ def test_a_warning_is_told_once(hosts):
     here, peer = hosts
     peer.answer = has()
     ways = Ways(Settings(compress="zstd", buffer=1 << 20), here)
-    assert [len(ways.way(HERE, peer, 1)[1]) for _time in range(2)] == [2, 0]
+    said = [ways.way(HERE, peer, 1)[1] for _time in range(2)]
+    assert [len(ways.news(warnings)) for warnings in said] == [2, 0]
 
 
 def test_a_limit_is_shared_by_as_many_streams_as_can_run_at_a_time(hosts):
