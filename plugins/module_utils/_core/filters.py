@@ -103,7 +103,9 @@ class Stage(t.NamedTuple):
     @property
     def cut_off(self) -> bool:
         """Whether zfs ended because nobody took its stream any more."""
-        return self.zfs.status == -signal.SIGPIPE or "Broken pipe" in self.zfs.err
+        # What the peer's end says about that may be lost: ssh has closed already, and knows its exit status only.
+        wordless = self.zfs.status == 1 and not self.statuses and not self.zfs.err.strip()
+        return self.zfs.status == -signal.SIGPIPE or "Broken pipe" in self.zfs.err or wordless
 
 
 class Fault(t.NamedTuple):

@@ -94,6 +94,8 @@ CUT = (1, BROKEN)
         # zfs failed by itself.
         (end((1, "cannot send: I/O error"), (0, 0)), end(REFUSED, (0, 1), PREMATURE), None),
         (end((-9, ""), (0, 0)), end(REFUSED, (0, 1), PREMATURE), None),
+        # The peer's end was cut off, and its words were lost on the way.
+        (end((1, "")), end(REFUSED, (3, 1), "zstd: /*stdin*\\: unexpected end of file "), (MBUFFER, False)),
         # The shell was killed, or the link broke.
         (end((255, "")), end(REFUSED, (0, 0)), None),
     ],
