@@ -26,7 +26,7 @@ LONG = ("head", "-c", "300000", "/dev/zero")
 
 def one(text):
     """A filter of the user's alone."""
-    return [Member(text, OUT)]
+    return (Member(text, OUT),)
 
 
 ONE = one("x")
