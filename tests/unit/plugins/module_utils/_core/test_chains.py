@@ -113,6 +113,11 @@ def test_one_of_ours_that_ends_early_has_found_that_nobody_takes_its_stream():
     assert filters.culprit(end(CUT, (141, 0)), (OWN, PV), end(REFUSED), ()) is None
 
 
+def test_one_that_does_not_say_that_nobody_takes_its_stream_is_not_blamed_before_the_one_that_failed():
+    fault = filters.culprit(end(CUT, (1, 1), OUT_OF_MEMORY), (OWN, MBUFFER), end(REFUSED), ())
+    assert fault.member == MBUFFER
+
+
 def test_a_complaint_is_that_of_the_program_whose_name_it_has():
     said = f"pigz: abort: write error on <stdout> (Broken pipe)\n{OUT_OF_MEMORY}"
     pigz = Member("pigz -1qc", "compress=gzip", "pigz")
