@@ -56,6 +56,35 @@ options:
       - The default is V(true) for the tag V(zrep) and V(false) for any other, so that the snapshots of one tag do not
         gather at the destinations of another.
     type: bool
+  compress:
+    description:
+      - How streams are compressed between two hosts, for networks that are slower than the hosts. The program has to be
+        installed on both; where it is not, there is a warning and the stream goes as it is. Within one host nothing is
+        compressed.
+      - Where datasets are compressed and ZFS can send the blocks as they are, O(send_options=-c) has nearly the same
+        effect and costs nothing; for encrypted ones sent with O(send_options=--raw) compression is of no use.
+    type: str
+    choices:
+      none: Not at all.
+      auto: In the first of the other ways for which both hosts have a program.
+      zstd: With C(zstd).
+      lz4: With C(lz4), which takes little of the processor and compresses less.
+      gzip: With C(pigz) or else C(gzip), each host with what it has.
+    default: none
+  buffer:
+    description:
+      - The size of a buffer for streams, for example V(128M), at each end on which C(mbuffer) is installed. There is a
+        warning for ends on which it is not. It evens out the pauses that C(zfs) makes on either side.
+      - Bytes, with V(K), V(M), V(G) or V(T) for powers of 1024, at least V(1M). By default, or with V(none), there is
+        no buffer.
+    type: str
+  rate_limit:
+    description:
+      - How many bytes per second may leave the sending host, for example V(20M), after compression. At least V(16K).
+      - It holds for all streams of a run together; those that can run at a time get equal parts of it.
+      - It takes C(pv) or C(mbuffer) on the sending host. Without either nothing is sent and nothing changed.
+      - By default, or with V(none), there is no limit.
+    type: str
   rename_unsent:
     description:
       - What becomes of a snapshot that was taken for a sync and could not be sent. With V(true) it is kept under its

@@ -57,11 +57,13 @@ _value:
       afterwards, and in which C(direction). C(hooks) are the sides whose hooks run, with their
       roles C(before) and C(after). C(deed) says it for people.
     - With V(drill) there are C(host) and C(filesystem) of the replica instead.
-    - C(before), C(after) and C(drill_check) as the pair declares them.
+    - C(before), C(after), C(drill_check), C(compress), C(buffer) and C(rate_limit) as the pair declares them.
   type: list
   elements: dict
 """
 
+DECLARED = ("before", "after", "drill_check")
+STREAMS = ("compress", "buffer", "rate_limit")
 MASTER = "master"
 REPLICA = "replica"
 DRILL = "drill"
@@ -118,7 +120,7 @@ def _move(pair: t.Any, seen: t.Any, kind: str, to: t.Any, hosts: t.Sequence[str]
     declared = (_side(pair, MASTER, seen), _side(pair, REPLICA, seen))
     wanted = (to.get(pair["name"]) if isinstance(to, dict) else to) or None
     found: dict[str, t.Any] = {"name": pair["name"], "tag": pair.get("tag", "zrep"), "needed": False, "refused": ""}
-    found.update((key, pair.get(key)) for key in ("before", "after", "drill_check"))
+    found.update((key, pair.get(key)) for key in (*DECLARED, *STREAMS))
     try:
         found.update(PLANNERS[kind](declared, wanted, hosts))
         if kind != DRILL:

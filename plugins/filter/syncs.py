@@ -42,22 +42,25 @@ EXAMPLES = r"""
     filesystem: "{{ item.filesystems }}"
     tag: "{{ item.tag }}"
     direction: "{{ item.direction }}"
+    rate_limit: "{{ item.rate_limit | default(omit, true) }}"
   loop: "{{ zrep_pairs | zfsops.zrep.syncs(inventory_hostname, zrep.pairs) }}"
 """
 
 RETURN = r"""
 _value:
-  description: Groups with the keys C(tag), C(direction) and C(filesystems).
+  description: Groups with the keys C(tag), C(direction), C(compress), C(buffer), C(rate_limit) and C(filesystems).
   type: list
   elements: dict
 """
 
+STREAMS = ("compress", "buffer", "rate_limit")
+KEYS = ("tag", "direction", *STREAMS)
 DIRECTIONS = {"master": "push", "replica": "pull"}
 
 
 def syncs(pairs: t.Any, host: str, seen: t.Any) -> list[dict[str, t.Any]]:
-    """What a host has to sync, grouped by tag and direction."""
-    groups: dict[tuple[str, str], list[str]] = {}
+    """What a host has to sync, grouped by tag, direction and how streams are to go."""
+    groups: dict[tuple[t.Any, ...], list[str]] = {}
     try:
         roles = {(facts["filesystem"], facts["tag"]): facts.get("role") for facts in seen}
         for pair in pairs:
@@ -67,13 +70,11 @@ def syncs(pairs: t.Any, host: str, seen: t.Any) -> list[dict[str, t.Any]]:
                 direction = DIRECTIONS.get(str(roles.get((side["filesystem"], tag))))
                 works = name == "replica" if pulls else direction == "push"
                 if side["host"] == host and works and direction:
-                    groups.setdefault((tag, direction), []).append(side["filesystem"])
+                    key = (tag, direction, *(pair.get(option) for option in STREAMS))
+                    groups.setdefault(key, []).append(side["filesystem"])
     except (TypeError, KeyError, AttributeError) as error:
         raise AnsibleFilterError(f"syncs expects pairs as zrep_pairs declares them: {error!r}") from error
-    return [
-        {"tag": tag, "direction": direction, "filesystems": list(dict.fromkeys(names))}
-        for (tag, direction), names in groups.items()
-    ]
+    return [dict(zip(KEYS, key), filesystems=list(dict.fromkeys(names))) for key, names in groups.items()]
 
 
 class FilterModule:

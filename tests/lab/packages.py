@@ -25,6 +25,10 @@ NEEDED = {
     "mount": "mount",
     "iptables": "iptables",
     "pgrep": "procps",
+    "zstd": "zstd",
+    "lz4": "lz4",
+    "mbuffer": "mbuffer",
+    "pv": "pv",
     "/usr/bin/python3": "python3",
 }
 NEEDED_BY_OPENZFS = {

@@ -108,3 +108,29 @@ def test_nonsense_is_refused_before_any_host_is_touched(
     before = dump(host1, host2)
     assert said in playbook(name, pairs, ok=False)
     assert dump(host1, host2) == before
+
+
+def test_streams_go_as_each_pair_says_in_all_playbooks(playbook: Playbooks, host1: Host, host2: Host) -> None:
+    """A limit that cannot be kept shows that it was handed on; where it can, everything goes well."""
+    limited = {**PRODFS, "rate_limit": "512M", "compress": "zstd", "buffer": "4M"}
+    programs = ("pv", "mbuffer")
+    for host in (host1, host2):
+        for name in programs:
+            host.run(f"mv /usr/bin/{name} /usr/bin/{name}.away")
+    try:
+        assert "rate_limit=512M cannot be kept" in playbook("pair", [limited, HOME], ok=False)
+        assert not exists(host2, "pool2/prodfs")
+        playbook("pair", [PRODFS, HOME])
+        assert "rate_limit=512M cannot be kept" in playbook("sync", [limited, HOME], ok=False)
+        assert snapshots(host1, "pool1/home") == ["zrep-home_000000", "zrep-home_000001"]
+        move = playbook("failover", [limited], "-e", "zrep_confirm=yes", ok=False)
+        assert "rate_limit=512M cannot be kept" in move
+        assert local(host1, "pool1/prodfs", "zrep:master") == "yes"
+    finally:
+        for host in (host1, host2):
+            for name in programs:
+                host.run(f"mv /usr/bin/{name}.away /usr/bin/{name}")
+    playbook("sync", [limited, HOME])
+    playbook("failover", [limited], "-e", "zrep_confirm=yes")
+    assert local(host2, "pool2/prodfs", "zrep:master") == "yes"
+    playbook("sync", [limited])

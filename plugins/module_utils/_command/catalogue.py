@@ -43,6 +43,13 @@ TABLE: dict[str, Variable] = {
     ),
     "ZREP_OUTFILTER": Variable("", "a command that streams pass on the sending host"),
     "ZREP_INFILTER": Variable("", "a command that streams pass on the receiving host"),
+    "ZREP_COMPRESS": Variable(
+        "none", "auto, zstd, lz4 or gzip: streams are compressed where both hosts have a program for it"
+    ),
+    "ZREP_BUFFER": Variable("none", "a size such as 128M: streams are buffered at each end that has mbuffer"),
+    "ZREP_RATE_LIMIT": Variable(
+        "none", "bytes per second such as 20M that a run may send; it takes pv or mbuffer on the sending host"
+    ),
     "MBUFFER": Variable("", "deprecated: a command that streams pass on both hosts, between the two filters"),
     "BBCP": Variable("", "the bbcp command, which moves streams instead of ssh; filters do nothing then"),
     "ZREP_DATEFORMAT": Variable("%Y/%m/%d-%H:%M:%S", "how status writes dates, as date(1) does; %s: in epoch seconds"),

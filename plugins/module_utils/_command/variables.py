@@ -14,7 +14,7 @@ import os
 import re
 import typing as t
 
-from .._core import names
+from .._core import names, programs
 from .._core import settings as settings_room
 from .._core.errors import BadInput
 from .._core.settings import ALWAYS, AUTO, NEVER, Settings, words
@@ -215,6 +215,9 @@ _OPTIONS: dict[str, tuple[str, t.Callable[[str], t.Any]]] = {
     "ZREP_SEND_FLAGS": ("send_options", lambda text: settings_room.check_send_options(words(text, "the list"))),
     "ZREP_INC_FLAG": ("intermediates", _one_of({"-I": True, "-i": False})),
     "ZREP_LOCKS": ("lock_properties", _one_of({"auto": AUTO, "script": ALWAYS, "off": NEVER})),
+    "ZREP_COMPRESS": ("compress", programs.check_compress),
+    "ZREP_BUFFER": ("buffer", lambda text: (programs.check_buffer(text), text)[1]),
+    "ZREP_RATE_LIMIT": ("rate_limit", lambda text: (programs.check_rate(text), text)[1]),
     "BBCP": ("bbcp", lambda text: settings_room.check_command(text, "bbcp")),
 }
 """For each variable the core's option, and what makes its value of the text or raises BadInput."""

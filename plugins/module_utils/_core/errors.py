@@ -180,6 +180,12 @@ class NoZfs(ZrepError):
     code = "no_zfs"
 
 
+class NoProgram(ZrepError):
+    """A program is not installed without which what was asked for must not be done."""
+
+    code = "no_program"
+
+
 class CommandFailed(ZrepError):
     """A zfs command ended with an error that has no class of its own.
 

@@ -38,6 +38,7 @@ class Work:
 
     :param peer: the shell of the pair's other host; None where the plan has no steps there.
     :param keep: descriptors of locks that a running stream inherits.
+    :param way: how its streams go from host to host.
     :param done: the steps that were carried out, undone ones included.
     :param error: what ended it early.
     """
@@ -52,6 +53,7 @@ class Work:
     error: ZrepError | None = None
     position: int = 0
     undo: list[Step] = dataclasses.field(default_factory=list)
+    way: Way = DIRECT
 
     def __post_init__(self) -> None:
         self.undo = [*self.plan.begun, *self.undo]
@@ -86,13 +88,11 @@ class Executor:
     """Carries out plans. One for each run; ``carry_out`` returns when every plan is through or has failed.
 
     :param parallel: how many streams may run at a time.
-    :param way: how they go from host to host.
     """
 
-    def __init__(self, here: Shell, parallel: int, way: Way = DIRECT) -> None:
+    def __init__(self, here: Shell, parallel: int) -> None:
         self._here = here
         self._parallel = parallel
-        self._way = way
         self._children = Children()
         # Side by side, streams would share the speed of one connection: each has its own, and hands it to the next one.
         self._lanes: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -136,7 +136,7 @@ class Executor:
         try:
             peer = t.cast(Shell, work.peer)
             step = t.cast(Send, work.next)
-            run_stream(step, self._here, peer, _common(work), lane, work.keep, self._children, self._way)
+            run_stream(step, self._here, peer, _common(work), lane, work.keep, self._children, work.way)
         finally:
             if not alone:
                 self._lanes.put(lane)

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
+from . import programs
 from . import settings as settings_room
 from .errors import BadInput, ZrepError
 from .outcome import Outcome
@@ -35,6 +36,9 @@ def sending_arguments() -> dict[str, t.Any]:
         "send_options": {"type": "list", "elements": "str", "default": []},
         "intermediates": {"type": "bool"},
         "rename_unsent": {"type": "bool", "default": True, "fallback": (env_fallback, ["ZREP_RENAME_UNSENT"])},
+        "compress": {"type": "str", "default": programs.NONE, "choices": list(programs.WAYS)},
+        "buffer": {"type": "str"},
+        "rate_limit": {"type": "str"},
         "script_locks": {"type": "str", "default": AUTO, "choices": [AUTO, ALWAYS, NEVER, *_WRITTEN_AS_BOOLEANS]},
     }
 
@@ -52,6 +56,9 @@ def make_settings(params: t.Mapping[str, t.Any]) -> Settings:
         lock_properties=_WRITTEN_AS_BOOLEANS.get(found, found),
         recursive=bool(params.get("recursive")),
         parallel=params.get("parallel", 1),
+        compress=params.get("compress", programs.NONE),
+        buffer=params.get("buffer") or "",
+        rate_limit=params.get("rate_limit") or "",
     )
 
 

@@ -71,7 +71,7 @@ class Outcome:
         """The outcome as a module returns it."""
         actions, differences, pairs, warnings = [], [], [], []
         for seen, work in self.done + self.more:
-            steps = work.plan.steps if dry else work.done
+            steps = work.plan.steps if dry and work.error is None else work.done
             actions += [report.action(step, seen) for step in steps]
             warnings += list(work.plan.warnings) + work.warnings
             if work.error is None:

@@ -239,6 +239,8 @@ class _Move:
 
     def _hand_over(self, old: End) -> None:
         plan = plan_catch_up(self._sight.seen, self._goal, self._session.settings)
+        if not self._session.dry:
+            self._session.check_way(self._sight.seen, plan)
         guard = self._guard_of(old)
         if guard is not None and old.side.is_master:
             guard.arm(old.side, old.features)

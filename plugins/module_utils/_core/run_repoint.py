@@ -23,9 +23,10 @@ from .roles import UNTOUCHED
 from .session import Session
 from .settings import Settings
 from .shell import Shell
-from .state import State
+from .state import HERE, State
 from .steps import Step
-from .transfer import Way, way_of
+from .streams import Send
+from .ways import Ways
 
 
 class Place(t.NamedTuple):
@@ -228,17 +229,19 @@ class _Repointing:
             )
             work = Work(plan, two.shell, one.features, two.features, self._session.descriptors(plan.filesystem))
             self._works.append((seen, work))
+            if any(isinstance(step, Send) for step in steps):
+                work.way, warnings = _ways(self._settings, one.shell).way(HERE, two.shell, 1)
+                work.warnings += warnings
             if not self._session.dry:
-                Executor(one.shell, 1, _way(self._settings, one.shell)).carry_out([work])
+                Executor(one.shell, 1).carry_out([work])
             if work.error is not None:
                 return
             known[first], known[second] = plan.after.here, plan.after.there
 
 
-def _way(settings: Settings, sender: Shell) -> Way:
-    """How a stream goes; bbcp only from this host, since it does not relay."""
-    found = way_of(settings)
-    return dataclasses.replace(found, bbcp=()) if sender.remote else found
+def _ways(settings: Settings, sender: Shell) -> Ways:
+    """How streams of a host go; bbcp only from this one, since it does not relay."""
+    return Ways(dataclasses.replace(settings, bbcp="") if sender.remote else settings, sender)
 
 
 def _same_machine(host: str, place: Place) -> bool:

@@ -11,7 +11,7 @@ import time
 import typing as t
 
 from . import names, zfs
-from .errors import BadInput, Busy, NotFound, TransferFailed
+from .errors import BadInput, Busy, FilterFailed, NotFound, TransferFailed
 from .locks import check_script_lock
 from .outcome import Outcome
 from .progress import progress_of, talkative, without
@@ -45,8 +45,9 @@ def send(settings: Settings, filesystem: str, short: str, token: str = "", out: 
         else:
             tree = check_exists(seen).recursive
             argv = zfs.send(target, base.name, settings.intermediates, False, settings.send_options, tree)
+        limiter = session.limiter()
         session.keep_script_off(seen)
-        return _stream(session, argv, target, out)
+        return _stream(session, argv, target, out, limiter)
 
 
 def _rest(session: Session, target: str, token: str) -> zfs.Argv:
@@ -74,8 +75,11 @@ def _rest(session: Session, target: str, token: str) -> zfs.Argv:
     return resume(token)
 
 
-def _stream(session: Session, argv: zfs.Argv, target: str, out: int) -> str:
-    """Have zfs write a stream; returns what it remarked."""
+def _stream(session: Session, argv: zfs.Argv, target: str, out: int, limiter: zfs.Argv) -> str:
+    """Have zfs write a stream; returns what it remarked.
+
+    :param limiter: a command that the stream passes, if any.
+    """
     progress = progress_of(session.settings)
     telling: t.ContextManager[Watch | None] = contextlib.nullcontext()
     if progress:
@@ -83,10 +87,33 @@ def _stream(session: Session, argv: zfs.Argv, target: str, out: int) -> str:
     host, keep = session.here.host, session.descriptors(names.split_snapshot(target)[0])
     with telling as watch:
         asked = talkative(argv) if watch and session.features.modern else argv
-        (done,) = pipeline([asked], host, Children(), keep, watch, out)
+        done, *limited = pipeline([asked, *([limiter] if limiter else [])], host, Children(), keep, watch, out)
         said = without(done.err).strip()
+        for last in limited:
+            _check_limiter(last, done, limiter, host, target)
         _check(done._replace(err=said), argv, host, target)
     return said
+
+
+def _check_limiter(last: Completed, done: Completed, limiter: zfs.Argv, host: str, target: str) -> None:
+    """Raise what the program that a stream passed failed of, unless nobody took what it gave."""
+    if (
+        last.status in (0, -signal.SIGPIPE)
+        or "Broken pipe" in last.err
+        or (done.status > 0 and "Broken pipe" not in done.err)
+    ):
+        return
+    raise FilterFailed(
+        "{}, which limits the rate, ended with status {} ({})".format(
+            limiter[0], last.status, " ".join(last.err.split())[:500] or "it said nothing"
+        ),
+        argv=limiter,
+        status=last.status,
+        stderr=last.err,
+        host=host,
+        dataset=target,
+        hint="try it by hand: {}".format(" ".join(limiter)),
+    )
 
 
 def _check(done: Completed, argv: zfs.Argv, host: str, target: str) -> None:

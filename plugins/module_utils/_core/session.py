@@ -20,7 +20,8 @@ from .scriptlocks import ScriptLocks
 from .settings import Settings
 from .shell import Shell, peer_shell
 from .state import PEER
-from .transfer import way_of
+from .streams import Send
+from .ways import Ways
 
 
 class Session:
@@ -33,8 +34,8 @@ class Session:
         self.settings = settings
         self.dry = dry
         self.now = int(time.time())
-        self._way = way_of(settings)
         self.here = Shell(settings.identity)
+        self._ways = Ways(settings, self.here)
         self.features = Features()
         self._memory = FeatureMemory(settings.rundir)
         self._peers: dict[str, Shell] = {}
@@ -173,13 +174,15 @@ class Session:
             )
             for seen, plan in plans
         ]
-        sending = [work for work in works if any(step.action == "send" for step in work.plan.steps)]
-        if sending and self._way.warning:
-            sending[0].warnings.append(self._way.warning)
+        refused = self._find_ways(works)
         if self.dry:
+            for work in works:
+                work.error = refused.get(work.plan.filesystem)
             return works
-        executor = Executor(self.here, self.settings.parallel, self._way)
-        refused = self._keep_script_off([seen for seen, plan in plans if plan.steps])
+        executor = Executor(self.here, self.settings.parallel)
+        refused.update(
+            self._keep_script_off([seen for seen, plan in plans if plan.steps and seen.filesystem not in refused])
+        )
         for work in works:
             if work.plan.filesystem in refused:
                 executor.fail(work, refused[work.plan.filesystem])
@@ -191,6 +194,34 @@ class Session:
                 if work.plan.filesystem in lost:
                     work.warnings.append(_overtaken(work.plan.filesystem, lost[work.plan.filesystem]))
         return works
+
+    def check_way(self, seen: Observed, plan: Plan) -> None:
+        """Raise what stands against the streams of a plan, before anything is done for it."""
+        for step in plan.steps:
+            if isinstance(step, Send):
+                self._ways.way(step.side, self.peer(seen.peer_host), 1)
+
+    def _find_ways(self, works: t.Sequence[Work]) -> dict[str, ZrepError]:
+        """Decide which way the streams of plans go; returns which plans may not be begun, and why."""
+        refused: dict[str, ZrepError] = {}
+        sending = {}
+        for number, work in enumerate(works):
+            sides = [step.side for step in work.plan.steps if isinstance(step, Send)]
+            if sides:
+                sending[number] = sides[0]
+        for number, side in sending.items():
+            work = works[number]
+            try:
+                work.way, warnings = self._ways.way(side, t.cast(Shell, work.peer), len(sending))
+                work.warnings += self._ways.news(warnings)
+            except ZrepError as error:
+                error.left = error.left or "nothing was changed"
+                refused[work.plan.filesystem] = error
+        return refused
+
+    def limiter(self) -> tuple[str, ...]:
+        """The command that keeps a stream below the rate limit which leaves this program, none for no limit."""
+        return self._ways.limiter()
 
     def keep_script_off(self, seen: Observed) -> None:
         """Hold the script's lock, where it is around, on a filesystem that no plan is about; raises if it is taken."""

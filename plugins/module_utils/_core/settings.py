@@ -13,7 +13,7 @@ import stat
 import tempfile
 import typing as t
 
-from . import names
+from . import names, programs
 from .errors import BadInput
 from .shell import host_name
 
@@ -49,6 +49,9 @@ class Settings:
     :param in_filter: shell text that streams pass on the receiving host (``ZREP_INFILTER``).
     :param bbcp: shell text of the bbcp program that moves streams instead of ssh (``BBCP``).
     :param progress: tell people on a terminal how far a stream is.
+    :param compress: how streams are compressed between two hosts, where both have the programs.
+    :param buffer: the size in bytes of a buffer for streams at each end where it can be had, 0 for none.
+    :param rate_limit: how many bytes per second all streams of a run may send together, 0 for any number.
     :param script_rundir: where the script keeps its global lock (``ZREP_RUNDIR``).
     :param lock_retry: how many seconds to wait for that lock (``Z_LOCK_RETRY``).
     :param script_path: where the script is, if its users had to say so (``ZREP_PATH``).
@@ -69,6 +72,9 @@ class Settings:
     in_filter: str = ""
     bbcp: str = ""
     progress: bool = False
+    compress: str = programs.NONE
+    buffer: int = 0
+    rate_limit: int = 0
     script_rundir: str = ""
     lock_retry: int = DEFAULT_LOCK_RETRY
     script_path: str = ""
@@ -89,6 +95,9 @@ def make(
     bbcp: str = "",
     progress: bool = False,
     recursive: bool = False,
+    compress: str = programs.NONE,
+    buffer: str = "",
+    rate_limit: str = "",
 ) -> Settings:
     """Check everything that was asked for; raises BadInput."""
     variables = os.environ if environment is None else environment
@@ -118,6 +127,9 @@ def make(
         in_filter=check_filter(in_filter, "in_filter"),
         bbcp=check_command(bbcp, "bbcp") if bbcp else "",
         progress=progress,
+        compress=_named("compress", programs.check_compress, compress),
+        buffer=_named("buffer", programs.check_buffer, buffer),
+        rate_limit=_named("rate_limit", programs.check_rate, rate_limit),
     )
 
 
@@ -166,6 +178,16 @@ def check_send_options(options: t.Sequence[str]) -> tuple[str, ...]:
                 )
             )
     return tuple(options)
+
+
+_Checked = t.TypeVar("_Checked")
+
+
+def _named(option: str, check: t.Callable[[str], _Checked], text: str) -> _Checked:
+    try:
+        return check(text)
+    except BadInput as error:
+        raise BadInput(f"{option} {error.message}") from None
 
 
 def _lock_retry(text: str) -> int:

@@ -12,7 +12,7 @@ import typing as t
 
 from . import bbcp, filters, names, zfs
 from .errors import LinkLost, NoZfs, TransferFailed, ZrepError
-from .filters import Stage
+from .filters import Member
 from .model import Features
 from .progress import Progress, progress_of, talkative, without
 from .settings import Settings
@@ -30,12 +30,28 @@ class Way:
     :param in_filter: the same on the receiving host.
     :param bbcp: the words of a bbcp command that moves them instead of ssh, and without filters.
     :param progress: who is told how far they are.
+    :param out_programs: what they pass on the sending host after the filter.
+    :param in_programs: what they pass on the receiving host before the filter.
     """
 
     out_filter: str = ""
     in_filter: str = ""
     bbcp: tuple[str, ...] = ()
     progress: Progress | None = None
+    out_programs: tuple[Member, ...] = ()
+    in_programs: tuple[Member, ...] = ()
+
+    @property
+    def out_members(self) -> tuple[Member, ...]:
+        """All that a stream passes on the sending host."""
+        own = (Member(self.out_filter, filters.OUT),) if self.out_filter else ()
+        return own + self.out_programs
+
+    @property
+    def in_members(self) -> tuple[Member, ...]:
+        """All that a stream passes on the receiving host."""
+        own = (Member(self.in_filter, filters.IN),) if self.in_filter else ()
+        return self.in_programs + own
 
     @property
     def warning(self) -> str:
@@ -91,8 +107,8 @@ def run_stream(
         else:
             asked = talkative(sending) if watch and features.modern else sending
             commands = [
-                sender.command(filters.sending(asked, way.out_filter, keep), lane),
-                receiver.command(filters.receiving(receiving, way.in_filter, keep), lane),
+                sender.command(filters.sending(asked, way.out_members, keep), lane),
+                receiver.command(filters.receiving(receiving, way.in_members, keep), lane),
             ]
             sent, received = pipeline(commands, here.host, children, keep, watch)
             if _was_cut_off(step, sent, received, peer, lane):
@@ -135,16 +151,14 @@ def judge_filtered(
     ended: Ended, way: Way, sending: zfs.Argv, receiving: zfs.Argv, source: str, target: str, step: Send
 ) -> ZrepError | None:
     """What the ends of a stream mean that may have passed filters, None for success."""
-    sender = filters.stage(ended.sender) if way.out_filter else Stage(ended.sender)
-    receiver = filters.stage(ended.receiver) if way.in_filter else Stage(ended.receiver)
+    sender = filters.stage(ended.sender, way.out_members)
+    receiver = filters.stage(ended.receiver, way.in_members)
     error = judge(Ended(sender.zfs, receiver.zfs), sending, receiving, source, target, step)
     if error is not None and error.__class__ is not TransferFailed:
         return error  # zfs, or the connection, says clearly what it was.
-    blamed = filters.culprit(sender, receiver)
-    if blamed == filters.OUT:
-        return filters.failure(blamed, way.out_filter, sender, source, step.target)
-    if blamed == filters.IN:
-        return filters.failure(blamed, way.in_filter, receiver, target, step.destination)
+    fault = filters.culprit(sender, way.out_members, receiver, way.in_members)
+    if fault is not None:
+        return filters.failure(fault, *((source, step.target) if fault.sends else (target, step.destination)))
     if error is not None:
         error.hint = error.hint or filters.suspicion(way.out_filter, way.in_filter, source, target)
     return error

@@ -28,8 +28,11 @@ def work(host, found, *pairs):
     return syncs(pairs, host, found.get(host, []))
 
 
+NO_OPTIONS = {"compress": None, "buffer": None, "rate_limit": None}
+
+
 def group(direction, side, tag="zrep"):
-    return {"tag": tag, "direction": direction, "filesystems": [side["filesystem"]]}
+    return {**NO_OPTIONS, "tag": tag, "direction": direction, "filesystems": [side["filesystem"]]}
 
 
 # Syncing
@@ -64,8 +67,18 @@ def test_one_call_for_each_tag_and_direction():
         {"filesystem": "pool2/prodfs", "tag": "dc", "role": "master"},
     ]
     assert syncs(pairs, "host2", facts) == [
-        {"tag": "zrep", "direction": "pull", "filesystems": ["pool2/prodfs", "pool2/other"]},
+        {**NO_OPTIONS, "tag": "zrep", "direction": "pull", "filesystems": ["pool2/prodfs", "pool2/other"]},
         group("push", THERE, "dc"),
+    ]
+
+
+def test_pairs_whose_streams_go_alike_share_a_call():
+    other = dict(THERE, filesystem="pool2/other")
+    pairs = [PULLED, dict(PULLED, replica=other, compress="zstd", rate_limit="20M")]
+    facts = [{"filesystem": side["filesystem"], "tag": "zrep", "role": "replica"} for side in (THERE, other)]
+    assert syncs(pairs, "host2", facts) == [
+        group("pull", THERE),
+        {**group("pull", other), "compress": "zstd", "rate_limit": "20M"},
     ]
 
 

@@ -246,7 +246,8 @@ def test_the_script_s_variables_are_all_there():
     ZREP_RESUME_FLAGS ZREP_RUNDIR ZREP_SAVE_COUNT ZREP_SEND_FLAGS ZREP_SKIP_EXPIRE ZREP_SRC_HOST ZREP_VERBOSE
     Z_GLOBAL_PID Z_LOCK_RETRY Z_SETHOLD _ZREP_CHECKFILE
     """
-    assert set(script.split()) | {"ZREP_LOCKS"} == set(TABLE)
+    ours = {"ZREP_LOCKS", "ZREP_COMPRESS", "ZREP_BUFFER", "ZREP_RATE_LIMIT"}
+    assert set(script.split()) | ours == set(TABLE)
 
 
 def test_what_is_empty_is_not_set():
@@ -353,6 +354,11 @@ def test_without_variables_the_core_has_its_defaults(make, tmp_path):
         ({"MBUFFER": "mbuffer -q", "ZREP_OUTFILTER": "gzip"}, "out_filter", "gzip | mbuffer -q"),
         ({"MBUFFER": "mbuffer -q", "ZREP_INFILTER": "gzip -d"}, "in_filter", "mbuffer -q | gzip -d"),
         ({"BBCP": "bbcp -P 2"}, "bbcp", "bbcp -P 2"),
+        ({"ZREP_COMPRESS": "zstd"}, "compress", "zstd"),
+        ({}, "compress", "none"),
+        ({"ZREP_BUFFER": "128M"}, "buffer", 128 << 20),
+        ({"ZREP_RATE_LIMIT": "20m"}, "rate_limit", 20 << 20),
+        ({"ZREP_RATE_LIMIT": "none"}, "rate_limit", 0),
         ({"ZREP_VERBOSE": "1"}, "progress", True),
         ({}, "progress", False),
         ({"ZREP_PATH": "/opt/zrep"}, "script_path", "/opt/zrep"),
@@ -386,6 +392,9 @@ def test_a_value_in_the_file_counts_as_one_in_the_environment(write, tmp_path):
         ({"ZREP_INFILTER": "gzip |"}, "begins or ends with a pipe"),
         ({"MBUFFER": "|mbuffer"}, "begins or ends with a pipe"),
         ({"BBCP": "'"}, "No closing quotation"),
+        ({"ZREP_COMPRESS": "zip"}, "'zip' cannot be used: expected none, auto, zstd, lz4, gzip"),
+        ({"ZREP_BUFFER": "1M; id"}, "expected a size such as 128M"),
+        ({"ZREP_RATE_LIMIT": "$(id)"}, "expected bytes per second such as 20M"),
         ({"Z_LOCK_RETRY": "x"}, "expected a whole number from 0 on"),
         ({"ZREP_RUNDIR": "run"}, "begins with /"),
     ],

@@ -80,6 +80,19 @@ def test_case_10_this_host_may_go_by_another_name(make):
         {"out_filter": "| gzip"},
         {"in_filter": "gzip |"},
         {"in_filter": "gzip\0"},
+        {"compress": ""},
+        {"compress": "zstd -19"},
+        {"buffer": "0"},
+        {"buffer": "1023K"},
+        {"buffer": "2000G"},
+        {"buffer": "-1M"},
+        {"buffer": "128MB"},
+        {"buffer": "128M\n"},
+        {"buffer": "\u0661M"},
+        {"rate_limit": "1.5M"},
+        {"rate_limit": "16383"},
+        {"rate_limit": "fast"},
+        {"rate_limit": "9" * 5000},
     ],
 )
 def test_what_cannot_be_used(make, options):
@@ -124,6 +137,23 @@ def test_where_the_script_keeps_its_lock(monkeypatch, user, group, more, called,
     monkeypatch.setattr(os, "makedirs", lambda *dummy, **more: None)
     monkeypatch.setattr(os, "lstat", lambda path: os.stat_result((private, 0, 0, 1, user, group, 0, 0, 0, 0)))
     assert settings.make(environment={}).script_rundir == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("", 0),
+        ("none", 0),
+        ("1048576", 1 << 20),
+        ("1024k", 1 << 20),
+        ("128M", 128 << 20),
+        ("2G", 2 << 30),
+        ("1T", 1 << 40),
+    ],
+)
+def test_sizes_and_rates(make, text, number):
+    found = make(buffer=text, rate_limit=text, compress="auto")
+    assert (found.buffer, found.rate_limit, found.compress) == (number, number, "auto")
 
 
 def test_what_streams_pass(make):

@@ -100,7 +100,7 @@ def stream(monkeypatch):
 
 
 def by_filter(status_of_zfs, status_of_filter, said=""):
-    ended = f"zrep-stream: zfs={status_of_zfs} filter={status_of_filter}"
+    ended = f"zrep-stream: zfs={status_of_zfs} filter1={status_of_filter}"
     return Completed(0 if status_of_zfs == status_of_filter == 0 else 1, "", f"{said}\n{ended}\n")
 
 
