@@ -22,6 +22,7 @@ VOLATILE = {
     "logicalreferenced",
     "logicalused",
     "refcompressratio",
+    "snapshots_changed",
     "referenced",
     "unique",
     "used",
