@@ -114,7 +114,7 @@ def _run(request: Request, voice: Voice) -> int:
     if request.verb == "config":
         return _config(request, variables, voice)
     told = request.has("v") or (voice.at_terminal and not voice.quiet)
-    context = Context(request, variables, settings_of(variables, request.tag, told), voice)
+    context = Context(request, variables, settings_of(variables, request.tag, told, request.has("r")), voice)
     try:
         _check_no_trees(context)
         return _deed(request.verb)(context)

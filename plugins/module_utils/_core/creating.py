@@ -14,8 +14,9 @@ import dataclasses
 import typing as t
 
 from . import names
-from .errors import Exists, NoCommonSnapshot, NotFound, PoolFull, SplitBrain
+from .errors import BadProperty, Exists, NoCommonSnapshot, NotFound, PartialReceive, PoolFull, SplitBrain
 from .model import LOCAL, RECEIVED, USER_PROPERTIES, Common, Endpoint, Observed, Side, Snapshot
+from .partial import give_up, is_partial, is_unborn, rest, wanted
 from .settings import Settings
 from .state import HERE, PEER
 from .steps import (
@@ -64,6 +65,14 @@ class PairGoal:
 def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.Iterator[Step]:
     """Make the replica with a first full copy, or complete what a creation that died has left."""
     there = seen.side_there
+    begun = _begun(here, seen, settings) if is_unborn(there) else None
+    if isinstance(begun, Snapshot) and there is not None:
+        yield from _register(here, goal)
+        yield from _go_on(here, there, begun, seen, goal, settings)
+        return
+    if there is not None and isinstance(begun, str) and _is_ours(here, there):
+        yield from give_up(there, PEER, begun)
+        there, seen = None, dataclasses.replace(seen, there=None)
     half = _half_born(here, there)
     if half is None:
         _check_destination(here, seen, goal)
@@ -79,15 +88,14 @@ def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.
     if take is not None:
         yield take
     arrived = f"{goal.peer.filesystem}@{names.split_snapshot(target)[1]}"
-    carried = dict({"readonly": "on"}, **goal.create_properties)
-    carried.update(goal.peer_properties)
-    carried.update(_registration_there(here, goal, None))
+    carried = _carried(here, goal)
     yield Send(
         HERE,
         target,
         "the first full copy",
         destination=goal.peer.filesystem,
         options=settings.send_options,
+        resumable=settings.resume,
         **_properties_with_stream(here, seen, carried),
     )
     if not seen.features_there.modern:
@@ -97,6 +105,40 @@ def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.
         yield Inherit(
             PEER, aside, "what was moved aside is no replica any more", properties=registered_properties(there)
         )
+
+
+def _carried(here: Side, goal: PairGoal) -> dict[str, str]:
+    """What a replica that is made gets for properties."""
+    carried = dict({"readonly": "on"}, **goal.create_properties)
+    carried.update(goal.peer_properties)
+    carried.update(_registration_there(here, goal, None))
+    return carried
+
+
+def _begun(here: Side, seen: Observed, settings: Settings) -> Snapshot | str:
+    """The snapshot of which a first full copy was interrupted; else why that cannot go on."""
+    there = seen.side_there
+    if there is None or there.is_master:
+        return "it belongs to a master"
+    return wanted(here, there, None, settings, seen.features_here)
+
+
+def _is_ours(here: Side, there: Side) -> bool:
+    """Whether what an interrupted receive has left says that it was to become the replica of this very dataset."""
+    try:
+        return there.registered and not there.is_master and there.source == here.endpoint
+    except BadProperty:
+        return False
+
+
+def _go_on(
+    here: Side, there: Side, target: Snapshot, seen: Observed, goal: PairGoal, settings: Settings
+) -> t.Iterator[Step]:
+    """Complete a first full copy that was interrupted. Some properties only come when all of it is there."""
+    how = _properties_with_stream(here, seen, _carried(here, goal))
+    how.pop("with_properties", None)
+    yield rest(there, target.name, settings, **how)
+    yield from _finish(here, goal, target.name, f"{there.filesystem}@{target.short}", None)
 
 
 def _half_born(here: Side, there: Side | None) -> tuple[Snapshot, Snapshot] | None:
@@ -127,8 +169,7 @@ def _check_destination(here: Side, seen: Observed, goal: PairGoal) -> None:
             host=goal.peer.host,
             dataset=there.filesystem,
             left=left,
-            hint="name another destination; or adopt=newest builds on the data that is there; "
-            "or force=true moves it aside under another name",
+            hint=_ways_out(there),
         )
     if there is not None and not names.parent_of(there.filesystem):
         raise Exists(
@@ -156,6 +197,18 @@ def _check_destination(here: Side, seen: Observed, goal: PairGoal) -> None:
             left=left,
             hint="make room there or name another destination",
         )
+
+
+def _ways_out(there: Side) -> str:
+    if is_unborn(there):
+        return (
+            "it holds nothing but what an interrupted receive of something else has left, which is given up with: "
+            f"zfs receive -A {there.filesystem}; or force=true moves it aside under another name"
+        )
+    return (
+        "name another destination; or adopt=newest builds on the data that is there; "
+        "or force=true moves it aside under another name"
+    )
 
 
 def _register(here: Side, goal: PairGoal) -> t.Iterator[Step]:
@@ -269,6 +322,14 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
     if there.is_master:
         raise SplitBrain(
             "is itself the master of a pair", host=goal.peer.host, dataset=there.filesystem, left="nothing was changed"
+        )
+    if is_partial(there):
+        raise PartialReceive(
+            "a receive was interrupted there and blocks every other one",
+            host=goal.peer.host,
+            dataset=there.filesystem,
+            left="nothing was changed",
+            hint=f"let whoever began it resume it, or give it up with: zfs receive -A {there.filesystem}",
         )
     common = find_base(here, there, goal.force)
     _check_adopted(here, there, common, goal.adopt or NEWEST)

@@ -35,6 +35,7 @@ def sending_arguments() -> dict[str, t.Any]:
         "send_options": {"type": "list", "elements": "str", "default": []},
         "intermediates": {"type": "bool"},
         "rename_unsent": {"type": "bool", "default": True, "fallback": (env_fallback, ["ZREP_RENAME_UNSENT"])},
+        "resume": {"type": "bool", "default": True},
         "script_locks": {"type": "str", "default": AUTO, "choices": [AUTO, ALWAYS, NEVER, *_WRITTEN_AS_BOOLEANS]},
     }
 
@@ -51,6 +52,7 @@ def make_settings(params: t.Mapping[str, t.Any]) -> Settings:
         rename_unsent=params.get("rename_unsent", True),
         lock_properties=_WRITTEN_AS_BOOLEANS.get(found, found),
         parallel=params.get("parallel", 1),
+        resume=params.get("resume", True),
     )
 
 

@@ -14,13 +14,14 @@ import dataclasses
 from . import names
 from .errors import NoCommonSnapshot, NotFound, NotPaired, PairedElsewhere, WrongRole
 from .model import Common, Endpoint, Observed, Side
+from .partial import recover
 from .plan import Plan, predict
 from .retention import plan_expiry
 from .roles import UNTOUCHED, check_paired, no_master
 from .settings import Settings
 from .state import HERE, PEER, State
 from .steps import Step
-from .syncing import EXPIRE, SyncGoal, check_room, complete_record, find_base, push, roll_replica_back
+from .syncing import EXPIRE, SyncGoal, check_room, complete_record, end_of, find_base, push, roll_replica_back
 
 
 def plan_refresh(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
@@ -30,10 +31,15 @@ def plan_refresh(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
     common = _base(there, here, goal.force)
     before = State(seen.here, seen.there)
     steps: list[Step] = list(complete_record(there, common, PEER))
+    left = recover(there, here, common.here, settings, seen.features_there, PEER)
+    steps += left.given_up
     if goal.force:
         steps.append(roll_replica_back(here, common, HERE))
-    recorded = dataclasses.replace(there, dataset=predict(before, steps).there or there.dataset)
-    base = recorded.by_guid(common.here.guid) or common.here
+    steps += left.resumed
+    then = predict(before, steps)
+    recorded = dataclasses.replace(there, dataset=then.there or there.dataset)
+    here = dataclasses.replace(here, dataset=then.here or here.dataset)
+    base = end_of(recorded, here, common)
     check_room(recorded, here, base)
     steps += push(recorded, here, base, goal.now, settings, PEER)
     warnings = [] if there.is_master else [_incomplete(there)]

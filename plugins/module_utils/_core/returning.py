@@ -17,6 +17,7 @@ from . import names
 from .errors import Diverged, Exists, InUse, NoCommonSnapshot, NotFound, PoolFull
 from .freezing import freeze
 from .model import PRESERVED_FROM, Dataset, Observed, Side, Snapshot, newest_common, unsent_bytes
+from .partial import give_up
 from .plan import Plan
 from .roles import UNTOUCHED, split_brain
 from .state import State
@@ -232,6 +233,7 @@ def go_back(end: End, base: Snapshot, goal: MoveGoal, copy: Dataset | None, froz
     later = side.after(base)
     if own or (later and side.is_master):
         why = f"diverged={goal.diverged}" if own else "nothing of its own is in them"
+        steps += give_up(side, end.at, "it goes back to what its peer has")
         loses = tuple(snapshot.short for snapshot in later)
         steps.append(Rollback(end.at, base.name, why, decisive=True, loses=loses))
     return steps

@@ -15,11 +15,13 @@ from .execute import Executor, Work
 from .locks import Lock
 from .model import Dataset, Features, Observed, Side
 from .observe import FeatureMemory, look
+from .partial import Abandon
 from .plan import Plan
 from .scriptlocks import ScriptLocks
 from .settings import Settings
 from .shell import Shell, peer_shell
 from .state import PEER
+from .streams import Send
 from .transfer import way_of
 
 
@@ -143,7 +145,7 @@ class Session:
             Work(
                 plan,
                 self.peer(seen.peer_host)
-                if any(step.side == PEER or step.action == "send" for step in plan.steps)
+                if any(step.side == PEER or isinstance(step, Send) for step in plan.steps)
                 else None,
                 seen.features_here,
                 seen.features_there,
@@ -151,7 +153,9 @@ class Session:
             )
             for seen, plan in plans
         ]
-        sending = [work for work in works if any(step.action == "send" for step in work.plan.steps)]
+        for work in works:
+            work.warnings += [step.warning(work.plan.before) for step in work.plan.steps if isinstance(step, Abandon)]
+        sending = [work for work in works if any(isinstance(step, Send) for step in work.plan.steps)]
         if sending and self._way.warning:
             sending[0].warnings.append(self._way.warning)
         if self.dry:

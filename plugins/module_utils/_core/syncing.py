@@ -18,6 +18,7 @@ import typing as t
 from . import names
 from .errors import Diverged, NoCommonSnapshot, NotFound, PoolFull
 from .model import Common, Observed, Side, Snapshot, newest_common, unsent_bytes
+from .partial import give_up, is_unborn, recover
 from .plan import Plan, predict
 from .retention import plan_expiry
 from .roles import check_master, check_replica
@@ -65,10 +66,16 @@ def plan_sync(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
     there = check_replica(here, seen)
     common = find_base(here, there, goal.force)
     steps: list[Step] = list(complete_record(here, common))
+    left = recover(here, there, common.here, settings, seen.features_here)
+    steps += left.given_up
     if goal.force:
         steps.append(roll_replica_back(there, common))
-    recorded = dataclasses.replace(here, dataset=predict(before, steps).here or here.dataset)
-    base = recorded.by_guid(common.here.guid) or common.here
+    steps += left.resumed
+    then = predict(before, steps)
+    recorded = dataclasses.replace(here, dataset=then.here or here.dataset)
+    there = dataclasses.replace(there, dataset=then.there or there.dataset)
+    # What is sent is known to arrive under its GUID, so this is the newest that the replica has by then.
+    base = end_of(recorded, there, common)
     if is_fresh(recorded, goal):
         return Plan(seen.filesystem, before, tuple(steps))
     steps += _transfer(recorded, there, base, goal, settings)
@@ -90,7 +97,9 @@ def find_base(here: Side, there: Side, force: bool) -> Common:
             host=here.host,
             dataset=here.filesystem,
             left="nothing was changed",
-            hint="zrep_pair state=present force=true makes it, and moves aside what is at the destination",
+            hint="zrep_pair state=present goes on with the first copy, which was interrupted"
+            if is_unborn(there)
+            else "zrep_pair state=present force=true makes it, and moves aside what is at the destination",
         )
     own = there.after(common.there)
     # Snapshots that differ in nothing from the base do no harm, unless a stream brings others of their names.
@@ -115,6 +124,12 @@ def find_base(here: Side, there: Side, force: bool) -> Common:
             hint="force=true throws away what was written there",
         )
     return common
+
+
+def end_of(sender: Side, receiver: Side, common: Common) -> Snapshot:
+    """The snapshot of the sender at which the receiver stands, as both are or as a plan will have left them."""
+    now = newest_common(sender, receiver)
+    return now.here if now else common.here
 
 
 def complete_record(here: Side, common: Common, which: str = HERE) -> t.Iterator[Step]:
@@ -211,6 +226,7 @@ def send_steps(
             destination=there.filesystem,
             intermediates=settings.intermediates,
             options=settings.send_options,
+            resumable=settings.resume,
         ),
         Mark(other(which), arrived, why, phase=MARK_THERE, tag=here.tag, sent=sent),
         Mark(which, target, why, phase=MARK_HERE, tag=here.tag, sent=sent),
@@ -264,6 +280,7 @@ def plan_rewind(seen: Observed, short: str, force: bool) -> Plan:
         steps.append(Unmark(HERE, here.filesystem, why, tag=here.tag, shorts=marked))
     later = there.after(held)
     if later:
+        steps += give_up(there, PEER, f"the replica goes back to {short}")
         steps.append(Rollback(PEER, held.name, why, loses=tuple(found.short for found in later)))
     return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps))
 
