@@ -169,9 +169,7 @@ def _resembling(name: str) -> str:
 # -- what they come to -----------------------------------------------------------------------------------------
 
 
-def settings_of(
-    variables: Variables, tag: str | None = None, verbose: bool = False, resume: bool = False
-) -> Settings:
+def settings_of(variables: Variables, tag: str | None = None, verbose: bool = False, resume: bool = False) -> Settings:
     """Checked settings; raises BadInput.
 
     :param tag: what was said on the argument line, which counts most.

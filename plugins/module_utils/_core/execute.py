@@ -17,7 +17,7 @@ import typing as t
 
 from . import zfs
 from .errors import LinkLost, NotFound, Unreachable, ZrepError
-from .leftovers import host_of_receiver, kept, useless
+from .leftovers import explain, host_of_receiver, kept, useless
 from .model import Features
 from .plan import Plan
 from .shell import Children, Shell
@@ -214,6 +214,7 @@ class Executor:
         """End a plan whose stream failed. What prepared for it stays if the receiver kept what had arrived."""
         step = t.cast(Send, work.next)
         receiver = host_of_receiver(step, self._here, t.cast(Shell, work.peer))
+        explain(error)
         stuck = useless(step, error, receiver.host)
         if stuck is not None and self._take_back(work, stuck) is None:
             work.done.append(stuck)

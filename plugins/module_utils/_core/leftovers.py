@@ -31,6 +31,15 @@ def useless(step: Send, error: ZrepError, receiver: str) -> Abandon | None:
     return Abandon(other(step.side), step.destination, "zfs refused to complete it", host=receiver, whole=not step.base)
 
 
+def explain(error: ZrepError) -> None:
+    """Say what it means that a receive that was taken for interrupted is in the way."""
+    if isinstance(error, PartialReceive):
+        error.hint = error.hint or (
+            "a receive is still at work there, maybe one whose connection is gone: it ends when its host notices that; "
+            "run it again then, or end that process"
+        )
+
+
 def kept(step: Send, error: ZrepError, receiver: Shell) -> bool:
     """Whether the receiver kept what had arrived of a stream that surely failed, so that the next run goes on."""
     if not step.resumable or isinstance(error, (LinkLost, Unreachable, PartialReceive)):
