@@ -16,7 +16,7 @@ import typing as t
 from . import names
 from .errors import BadProperty, Exists, NoCommonSnapshot, NotFound, PartialReceive, PoolFull, SplitBrain
 from .model import LOCAL, RECEIVED, USER_PROPERTIES, Common, Endpoint, Observed, Side, Snapshot
-from .partial import give_up, is_partial, is_unborn, rest, wanted
+from .partial import give_up, is_unborn, recover, rest, wanted
 from .settings import Settings
 from .state import HERE, PEER
 from .steps import (
@@ -199,16 +199,14 @@ def _check_destination(here: Side, seen: Observed, goal: PairGoal) -> None:
         )
 
 
+_FORCED = "or force=true moves it aside under another name"
+
+
 def _ways_out(there: Side) -> str:
     if is_unborn(there):
-        return (
-            "it holds nothing but what an interrupted receive of something else has left, which is given up with: "
-            f"zfs receive -A {there.filesystem}; or force=true moves it aside under another name"
-        )
-    return (
-        "name another destination; or adopt=newest builds on the data that is there; "
-        "or force=true moves it aside under another name"
-    )
+        what = "it holds nothing but what an interrupted receive of something else has left"
+        return f"{what}, which is given up with: zfs receive -A {there.filesystem}; {_FORCED}"
+    return f"name another destination; or adopt=newest builds on the data that is there; {_FORCED}"
 
 
 def _register(here: Side, goal: PairGoal) -> t.Iterator[Step]:
@@ -323,7 +321,10 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
         raise SplitBrain(
             "is itself the master of a pair", host=goal.peer.host, dataset=there.filesystem, left="nothing was changed"
         )
-    if is_partial(there):
+    common = find_base(here, there, goal.force)
+    _check_adopted(here, there, common, goal.adopt or NEWEST)
+    left = recover(here, there, common.here, settings, seen.features_here)
+    if left.given_up and not _is_ours(here, there):
         raise PartialReceive(
             "a receive was interrupted there and blocks every other one",
             host=goal.peer.host,
@@ -331,9 +332,8 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
             left="nothing was changed",
             hint=f"let whoever began it resume it, or give it up with: zfs receive -A {there.filesystem}",
         )
-    common = find_base(here, there, goal.force)
-    _check_adopted(here, there, common, goal.adopt or NEWEST)
     yield from _register(here, goal)
+    yield from left.given_up
     if goal.force and there.after(common.there):
         yield Rollback(
             PEER,
@@ -342,14 +342,22 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
             loses=tuple(found.short for found in there.after(common.there)),
         )
     yield from register_there(here, goal, dict({"readonly": "on"}, **goal.peer_properties), there)
-    ours = names.parse_snapshot(here.tag, common.here.short)
+    base = common.here
+    if left.resumed:
+        yield from left.resumed
+        short = next(names.split_snapshot(step.target)[1] for step in left.resumed if isinstance(step, Send))
+        if names.parse_snapshot(here.tag, short):
+            yield from _become_master(here)
+            return
+        base = here.by_short(short) or base
+    ours = names.parse_snapshot(here.tag, common.here.short) if not left.resumed else None
     if ours and not ours.unsent and common.here.short == common.there.short:
         yield from _finish(here, goal, common.here.name, common.there.name, (common.here, common.there))
         return
     target = f"{here.filesystem}@{here.next_short}"
     undo = Destroy(HERE, here.filesystem, "the pair could not be made", shorts=(here.next_short,))
     yield TakeSnapshot(HERE, target, "the first state of the pair", undo=undo)
-    yield from send_steps(here, there, common.here, target, goal.now, settings)
+    yield from send_steps(here, there, base, target, goal.now, settings)
     yield from _become_master(here)
 
 

@@ -60,11 +60,11 @@ def read_token(text: str) -> Token | None:
     unpacker = zlib.decompressobj()
     try:
         packed = unpacker.decompress(bytes.fromhex(parts.group(2)), LIMIT)
-        values = _unpack(packed) if len(packed) == size and not unpacker.unconsumed_tail else {}
+        values = _unpack(packed) if len(packed) == size and unpacker.eof and not unpacker.unused_data else {}
     except (zlib.error, struct.error, ValueError, KeyError):
         return None
     target, base = values.get("toguid"), values.get("fromguid")
-    if not isinstance(target, int) or (base is not None and not isinstance(base, int)):
+    if not isinstance(target, int) or (base is None and "fromguid" in values):
         return None
     return Token(target, base or None, "rawok" in values)
 
