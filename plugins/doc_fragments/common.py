@@ -92,6 +92,17 @@ options:
       - If the task does not say, the environment variable E(ZREP_RENAME_UNSENT) of the task counts.
     type: bool
     default: true
+  resume:
+    description:
+      - Whether a transfer that was interrupted goes on from where it was. What has arrived stays at the receiver then,
+        and the next run sends the rest, before anything new. That needs a ZFS on both hosts that can resume (OpenZFS
+        0.7 and later); on others nothing changes.
+      - What an interrupted receive has left keeps other programs from sending there, until it is completed by the next
+        run or given up with C(zfs receive -A).
+      - With V(false) nothing is kept. What is there already, or belongs to something that the sender does not have any
+        more, is given up with a warning; nobody could read it.
+    type: bool
+    default: true
   script_locks:
     description:
       - Whether to write the lock properties of the zrep script while working, so that a script on this host keeps off.

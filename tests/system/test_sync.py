@@ -213,13 +213,6 @@ def test_case_29_what_only_the_replica_has_needs_force(pair: Pair) -> None:
     assert pair.on_b() == ["zrep_000000"]
 
 
-@pytest.mark.acceptance(30)
-@pytest.mark.skip(reason="zfs-fuse has no resumable receive; needs the lab with OpenZFS")
-def test_case_30_an_interrupted_receive_is_resumed() -> None:
-    """(+) Given an interrupted resumable receive of n+1, when `sync -r` runs, then n+1 is completed and only what B
-    really holds is marked."""
-
-
 @pytest.mark.acceptance(31)
 @pytest.mark.skip(reason="zfs-fuse cannot send a volume here ('Function not implemented'); needs the lab with OpenZFS")
 def test_case_31_volumes() -> None:

@@ -33,9 +33,10 @@ TABLE: dict[str, Variable] = {
     "ZREP_CHANGEDONLY": Variable("", "any value: sync only what was written to, as sync -c"),
     "ZREP_FORCE": Variable("", "-f: as -f with every verb"),
     "ZREP_R": Variable("", "any value: with all filesystems below, as -R"),
-    "ZREP_RESUME": Variable("", "any value: resume transfers that were interrupted, as sync -r"),
+    "ZREP_RESUME": Variable("yes", "off: a transfer that was interrupted starts again; anything else: it goes on"),
     "ZREP_VERBOSE": Variable("", "any value: say how far transfers are, as sync -v"),
     "ZREP_SEND_FLAGS": Variable("", "more options for zfs send, such as -c or --raw"),
+    "ZREP_RESUME_FLAGS": Variable("", "more options for zfs send of a stream that goes on, such as -c"),
     "ZREP_INC_FLAG": Variable("", "-I: send the snapshots in between too; -i: only the newest"),
     "ZREP_CREATE_FLAGS": Variable("", "-o PROPERTY=VALUE, any number of them: properties of a replica that init makes"),
     "ZREP_INIT_REMOTE_PROPERTIES": Variable(
@@ -58,7 +59,6 @@ TABLE: dict[str, Variable] = {
     "ZREP_LOCKS": Variable("auto", "script: take the script's locks too; off: never; auto: where the script is around"),
     "ZREP_PATH": Variable("zrep", "where the script is, for ZREP_LOCKS=auto; the other host's zrep is never called"),
     "DEBUG": Variable("", "any value: say more about what is done, as -D"),
-    "ZREP_RESUME_FLAGS": Variable("", "no effect: a stream that is resumed is written as it began", works=False),
     "PERL_BIN": Variable("", "no effect: perl is not needed for the time", works=False),
     "Z_GLOBAL_PID": Variable(
         "", "no effect: one process does all the work, so that none has to share its lock", works=False

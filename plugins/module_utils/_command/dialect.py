@@ -62,6 +62,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"peer_host", "host"),
     (r"peer_filesystem", "the other side's filesystem"),
     (r"skip_busy", "-q"),
+    (r"resume=false was given", "ZREP_RESUME is off"),
     (r"ssh(?= is empty| ')", "SSH"),
 )
 # A word inside the name of a dataset stays as it is.

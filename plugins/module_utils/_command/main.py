@@ -115,7 +115,8 @@ def _run(request: Request, voice: Voice) -> int:
         return _config(request, variables, voice)
     told = request.has("v") or (voice.at_terminal and not voice.quiet)
     tree = request.has("R") or variables.flag("ZREP_R")
-    context = Context(request, variables, settings_of(variables, request.tag, told, tree), voice)
+    settings = settings_of(variables, request.tag, told, tree, request.has("r"))
+    context = Context(request, variables, settings, voice)
     try:
         return _deed(request.verb)(context)
     except ZrepError as error:

@@ -63,12 +63,14 @@ class Variables:
     def flag(self, name: str) -> bool:
         """Whether a variable switches something on; raises BadInput for a value that could mean anything.
 
-        Any value does, as in the script, but for two: a snapshot that could not be sent is kept for ``yes`` only, and
-        data is given up for ``-f`` only.
+        Any value does, as in the script, but for three: a snapshot that could not be sent is kept for ``yes`` only,
+        data is given up for ``-f`` only, and what is on by itself is switched off by ``off``.
         """
         value = self.get(name)
         if name == "ZREP_RENAME_UNSENT":
             return value == "yes"
+        if name == "ZREP_RESUME":
+            return value != "off"
         if name == "ZREP_FORCE" and value not in ("", "-f"):
             raise self.refuse(name, "expected -f, or nothing")
         return bool(value)
@@ -168,13 +170,18 @@ def _resembling(name: str) -> str:
 
 
 def settings_of(
-    variables: Variables, tag: str | None = None, verbose: bool = False, recursive: bool = False
+    variables: Variables,
+    tag: str | None = None,
+    verbose: bool = False,
+    recursive: bool = False,
+    resume: bool = False,
 ) -> Settings:
     """Checked settings; raises BadInput.
 
     :param tag: what was said on the argument line, which counts most.
     :param verbose: tell how far transfers are.
     :param recursive: with all filesystems below.
+    :param resume: the argument line asks for transfers that go on where they were interrupted.
     """
     chosen = variables if tag is None else variables.with_option("ZREPTAG", names.check_tag(tag))
     found = {}
@@ -187,6 +194,7 @@ def settings_of(
     chosen.number("Z_LOCK_RETRY")
     return settings_room.make(
         rename_unsent=chosen.flag("ZREP_RENAME_UNSENT"),
+        resume=resume or chosen.flag("ZREP_RESUME"),
         progress=verbose or chosen.flag("ZREP_VERBOSE"),
         recursive=recursive,
         out_filter=_filter(chosen, "ZREP_OUTFILTER", "MBUFFER"),
@@ -213,6 +221,7 @@ _OPTIONS: dict[str, tuple[str, t.Callable[[str], t.Any]]] = {
     "ZREP_SRC_HOST": ("src_host", lambda text: names.check_host(text, "host")),
     "SSH": ("ssh", lambda text: settings_room.check_command(text, "ssh")),
     "ZREP_SEND_FLAGS": ("send_options", lambda text: settings_room.check_send_options(words(text, "the list"))),
+    "ZREP_RESUME_FLAGS": ("resume_options", lambda text: settings_room.check_resume_options(words(text, "the list"))),
     "ZREP_INC_FLAG": ("intermediates", _one_of({"-I": True, "-i": False})),
     "ZREP_LOCKS": ("lock_properties", _one_of({"auto": AUTO, "script": ALWAYS, "off": NEVER})),
     "ZREP_COMPRESS": ("compress", programs.check_compress),

@@ -101,7 +101,7 @@ VERBS: dict[str, Verb] = {
         {
             "f": Option("throw away what the replica has of its own"),
             "v": Option("say how far the transfer is"),
-            "r": Option("resume a transfer that was interrupted, where both ends can"),
+            "r": Option("go on with a transfer that was interrupted, which is so without it, too"),
             "c": Option("without changes since the last sync only record that it is up to date"),
             "q": Option("say nothing of success; a filesystem in use is no error if synced so recently", "SECONDS"),
             **_JSON,
@@ -140,7 +140,7 @@ VERBS: dict[str, Verb] = {
         {
             "f": Option("throw away what this replica has of its own"),
             "v": Option("say how far the transfer is"),
-            "r": Option("resume a transfer that was interrupted, where both ends can"),
+            "r": Option("go on with a transfer that was interrupted, which is so without it, too"),
             "c": Option("without changes since the last sync only record that it is up to date"),
             "q": Option("say nothing of success; a filesystem in use is no error if synced so recently", "SECONDS"),
             **_JSON,

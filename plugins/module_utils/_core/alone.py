@@ -13,6 +13,7 @@ import typing as t
 
 from .errors import Diverged, NoCommonSnapshot, NotFound
 from .model import Dataset, Observed, Side, Snapshot
+from .partial import give_up
 from .plan import Plan
 from .report import iso
 from .returning import go_back, plan_copy
@@ -43,6 +44,8 @@ def plan_takeover(seen: Observed, goal: MoveGoal) -> Plan:
         why = "it is the newest that the peer is known to have"
         steps.append(Mark(HERE, newest.name, why, tag=seen.tag, sent=newest.creation))
     steps += promote(end, end.side.peer.filesystem, goal.now)
+    # It does not keep this side from being the master, so it does not matter if that fails.
+    steps += give_up(end.side, HERE, "this side is the master now", optional=True)
     return Plan(seen.filesystem, _state(seen), tuple(steps))
 
 

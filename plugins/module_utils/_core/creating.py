@@ -14,8 +14,9 @@ import dataclasses
 import typing as t
 
 from . import names, trees
-from .errors import Exists, NoCommonSnapshot, NotFound, PoolFull, SplitBrain
+from .errors import BadProperty, Exists, NoCommonSnapshot, NotFound, PartialReceive, PoolFull, SplitBrain
 from .model import ALL, LOCAL, RECEIVED, USER_PROPERTIES, Common, Dataset, Endpoint, Observed, Property, Side, Snapshot
+from .partial import give_up, is_unborn, recover, rest, wanted
 from .settings import Settings
 from .state import HERE, PEER
 from .steps import (
@@ -95,6 +96,14 @@ class PairGoal:
 def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.Iterator[Step]:
     """Make the replica with a first full copy, or complete what a creation that died has left."""
     there = seen.side_there
+    begun = _begun(here, seen, settings) if is_unborn(there) else None
+    if isinstance(begun, Snapshot) and there is not None:
+        yield from _register(here, goal)
+        yield from _go_on(here, there, begun, seen, goal, settings)
+        return
+    if there is not None and isinstance(begun, str) and _is_ours(here, there):
+        yield from give_up(there, PEER, begun)
+        there, seen = None, dataclasses.replace(seen, there=None)
     half = _half_born(here, there)
     tree = goal.recorded(here)
     trees.check_tree(tree)
@@ -113,15 +122,14 @@ def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.
     if take is not None:
         yield take
     arrived = f"{goal.peer.filesystem}@{names.split_snapshot(target)[1]}"
-    carried = dict({"readonly": "on"}, **goal.create_properties)
-    carried.update(goal.peer_properties)
-    carried.update(_registration_there(here, goal, None))
+    carried = _carried(here, goal)
     yield Send(
         HERE,
         target,
         "the first full copy",
         destination=goal.peer.filesystem,
         options=settings.send_options,
+        resumable=settings.resume,
         **_properties_with_stream(tree, seen, carried),
     )
     # Below a root that can be written to, nothing is received: it could be mounted and changed before its time.
@@ -140,6 +148,42 @@ def _unborn(seen: Observed, goal: PairGoal) -> Side:
     """The replica as it is right after its root has arrived: with nothing below."""
     known = {"receive_resume_token": Property("-", "none")} if seen.features_there.modern else {}
     return Side(goal.peer.host, "", seen.tag, Dataset(goal.peer.filesystem, "filesystem", 0, known))
+
+
+def _carried(here: Side, goal: PairGoal) -> dict[str, str]:
+    """What a replica that is made gets for properties."""
+    carried = dict({"readonly": "on"}, **goal.create_properties)
+    carried.update(goal.peer_properties)
+    carried.update(_registration_there(here, goal, None))
+    return carried
+
+
+def _begun(here: Side, seen: Observed, settings: Settings) -> Snapshot | str:
+    """The snapshot of which a first full copy was interrupted; else why that cannot go on."""
+    there = seen.side_there
+    if there is None or there.is_master:
+        return "it belongs to a master"
+    return wanted(here, there, None, settings, seen.features_here)
+
+
+def _is_ours(here: Side, there: Side) -> bool:
+    """Whether what an interrupted receive has left says that it was to become the replica of this very dataset."""
+    try:
+        return there.registered and not there.is_master and there.source == here.endpoint
+    except BadProperty:
+        return False
+
+
+def _go_on(
+    here: Side, there: Side, target: Snapshot, seen: Observed, goal: PairGoal, settings: Settings
+) -> t.Iterator[Step]:
+    """Complete a first full copy that was interrupted. Some properties only come when all of it is there."""
+    tree = goal.recorded(here)
+    how = _properties_with_stream(tree, seen, _carried(here, goal))
+    how.pop("with_properties", None)
+    yield rest(there, target.name, settings, **how)
+    yield from trees.bring(tree, _unborn(seen, goal), target.short, goal.now, settings, taken=True)
+    yield from _finish(here, goal, target.name, f"{there.filesystem}@{target.short}", None)
 
 
 def _half_born(here: Side, there: Side | None) -> tuple[Snapshot, Snapshot] | None:
@@ -170,8 +214,7 @@ def _check_destination(here: Side, seen: Observed, goal: PairGoal) -> None:
             host=goal.peer.host,
             dataset=there.filesystem,
             left=left,
-            hint="name another destination; or adopt=newest builds on the data that is there; "
-            "or force=true moves it aside under another name",
+            hint=_ways_out(there),
         )
     if there is not None and not names.parent_of(there.filesystem):
         raise Exists(
@@ -200,6 +243,16 @@ def _check_destination(here: Side, seen: Observed, goal: PairGoal) -> None:
             left=left,
             hint="make room there or name another destination",
         )
+
+
+_FORCED = "or force=true moves it aside under another name"
+
+
+def _ways_out(there: Side) -> str:
+    if is_unborn(there):
+        what = "it holds nothing but what an interrupted receive of something else has left"
+        return f"{what}, which is given up with: zfs receive -A {there.filesystem}; {_FORCED}"
+    return f"name another destination; or adopt=newest builds on the data that is there; {_FORCED}"
 
 
 def _register(here: Side, goal: PairGoal) -> t.Iterator[Step]:
@@ -340,13 +393,31 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
     _check_adopted(here, there, common, goal.adopt or NEWEST)
     tree = goal.recorded(here)
     below = check_below(tree, there, goal.force)
+    left = recover(here, there, common.here, settings, seen.features_here)
+    if left.given_up and not _is_ours(here, there):
+        raise PartialReceive(
+            "a receive was interrupted there and blocks every other one",
+            host=goal.peer.host,
+            dataset=there.filesystem,
+            left="nothing was changed",
+            hint=f"let whoever began it resume it, or give it up with: zfs receive -A {there.filesystem}",
+        )
     yield from _register(here, goal)
+    yield from left.given_up
     if goal.force:
         for step in roll_tree_back(there, common, below):
-            if t.cast(Rollback, step).loses:
+            if not isinstance(step, Rollback) or step.loses:
                 yield step
     yield from register_there(here, goal, dict({"readonly": "on"}, **goal.peer_properties), there)
-    ours = names.parse_snapshot(here.tag, common.here.short)
+    base = common.here
+    if left.resumed:
+        yield from left.resumed
+        short = next(names.split_snapshot(step.target)[1] for step in left.resumed if isinstance(step, Send))
+        if names.parse_snapshot(here.tag, short) and not tree.recursive:
+            yield from _become_master(here)
+            return
+        base = here.by_short(short) or base
+    ours = names.parse_snapshot(here.tag, common.here.short) if not left.resumed else None
     whole = trees.arrived(below, common)
     if ours and not ours.unsent and common.here.short == common.there.short and whole:
         yield from _finish(here, goal, common.here.name, common.there.name, (common.here, common.there))
@@ -357,7 +428,7 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
     undo = Destroy(HERE, here.filesystem, why, shorts=(short,), recursive=tree.recursive)
     yield TakeSnapshot(HERE, target, "the first state of the pair", undo=undo, recursive=tree.recursive)
     yield from trees.bring(tree, there, short, goal.now, settings)
-    yield from send_steps(here, there, common.here, target, goal.now, settings)
+    yield from send_steps(here, there, base, target, goal.now, settings)
     yield from _become_master(here)
 
 

@@ -17,6 +17,7 @@ import typing as t
 
 from . import zfs
 from .errors import LinkLost, NotFound, Unreachable, ZrepError
+from .leftovers import explain, host_of_receiver, kept, useless
 from .model import Features
 from .plan import Plan
 from .shell import Children, Shell
@@ -151,7 +152,7 @@ class Executor:
             try:
                 future.result()
             except ZrepError as error:
-                self.fail(work, error)
+                self._fail_stream(work, error)
             else:
                 work.passed(t.cast(Step, work.next))
 
@@ -209,10 +210,32 @@ class Executor:
     def _features(self, work: Work, step: Step) -> Features:
         return work.features_here if step.side == HERE else work.features_there
 
-    def fail(self, work: Work, error: ZrepError) -> None:
-        """End a plan, and take back what is pointless without the step that failed."""
+    def _fail_stream(self, work: Work, error: ZrepError) -> None:
+        """End a plan whose stream failed. What prepared for it stays if the receiver kept what had arrived."""
+        step = t.cast(Send, work.next)
+        receiver = host_of_receiver(step, self._here, t.cast(Shell, work.peer))
+        explain(error)
+        stuck = useless(step, error, receiver.host)
+        if stuck is not None and self._take_back(work, stuck) is None:
+            work.done.append(stuck)
+            work.warnings.append(stuck.warning(work.plan.before))
+            error.left = "the interrupted receive was given up, so that the next run sends the snapshot from its start"
+        elif kept(step, error, receiver):
+            self.fail(work, error, kept=True)
+            return
+        self.fail(work, error)
+
+    def fail(self, work: Work, error: ZrepError, kept: bool = False) -> None:
+        """End a plan, and take back what is pointless without the step that failed.
+
+        :param kept: the next run goes on from what the step has reached.
+        """
         work.error = error
-        certain = not isinstance(error, (LinkLost, Unreachable))
+        certain = not kept and not isinstance(error, (LinkLost, Unreachable))
+        if kept:
+            error.left = "; ".join(
+                filter(None, [error.left, "what has arrived is kept, and the next run goes on from there"])
+            )
         undone, stuck = self._take_all_back(work, certain)
         if stuck:
             error.left = "; ".join(filter(None, [error.left, *stuck]))

@@ -39,6 +39,7 @@ def sending_arguments() -> dict[str, t.Any]:
         "compress": {"type": "str", "default": programs.NONE, "choices": list(programs.WAYS)},
         "buffer": {"type": "str"},
         "rate_limit": {"type": "str"},
+        "resume": {"type": "bool", "default": True},
         "script_locks": {"type": "str", "default": AUTO, "choices": [AUTO, ALWAYS, NEVER, *_WRITTEN_AS_BOOLEANS]},
     }
 
@@ -59,6 +60,7 @@ def make_settings(params: t.Mapping[str, t.Any]) -> Settings:
         compress=params.get("compress", programs.NONE),
         buffer=params.get("buffer") or "",
         rate_limit=params.get("rate_limit") or "",
+        resume=params.get("resume", True),
     )
 
 

@@ -9,21 +9,21 @@ both sides are looked at again, and only what they show then is proof enough for
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import typing as t
 
 from . import trees
-from .errors import Busy, Diverged, Exists, InUse, NoCommonSnapshot, NotReady, PartialReceive, PoolFull, ZrepError
+from .errors import Busy, Diverged, Exists, InUse, NoCommonSnapshot, NotReady, PoolFull, ZrepError
 from .freezing import freeze
 from .model import Common, Observed, Side, newest_common
+from .partial import give_up, is_partial, recover
 from .plan import Plan, predict
 from .roles import UNTOUCHED
 from .settings import Settings
 from .state import State
 from .steps import Step
 from .swapping import End, Ends, MoveGoal, ends, swap, wrong_places
-from .syncing import check_below, check_room, complete_record, find_base, push
+from .syncing import at, check_below, check_room, complete_record, end_of, find_base, push
 
 
 def plan_catch_up(seen: Observed, goal: MoveGoal, settings: Settings) -> Plan:
@@ -33,14 +33,21 @@ def plan_catch_up(seen: Observed, goal: MoveGoal, settings: Settings) -> Plan:
     old, new = found.old.side, found.new.side
     common = find_base(old, new, force=False)
     before = State(seen.here, seen.there)
-    steps = freeze(old, found.old.at, found.old.features, "nothing may be written after the last sync")
     below = check_below(old, new, force=False)
-    if not _is_level(found, common, below):
-        if trees.arrived(below, common):
+    whole = trees.arrived(below, common)
+    # The rest of what was interrupted goes first: production need not wait for that.
+    left = recover(old, new, common.here, settings, found.old.features, found.old.at)
+    steps: list[Step] = [*give_up(old, found.old.at, "a master receives nothing"), *left.given_up]
+    if left.resumed and whole:
+        steps += complete_record(old, common, found.old.at)
+    steps += left.resumed
+    steps += freeze(old, found.old.at, found.old.features, "nothing may be written after the last sync")
+    if left.resumed or not _is_level(found, common, below):
+        if not left.resumed and whole:
             steps += complete_record(old, common, found.old.at)
-        sender = dataclasses.replace(old, dataset=predict(before, steps).side(found.old.at) or old.dataset)
-        base = sender.by_guid(common.here.guid) or common.here
-        steps += push(sender, new, base, goal.now, settings, found.old.at)
+        then = predict(before, steps)
+        sender, receiver = at(old, then, found.old.at), at(new, then, found.new.at)
+        steps += push(sender, receiver, end_of(sender, receiver, common), goal.now, settings, found.old.at)
     return Plan(seen.filesystem, before, tuple(steps), tuple(trees.remarks(steps)))
 
 
@@ -122,8 +129,6 @@ def preflight(found: Ends) -> list[ZrepError]:
     checks: tuple[t.Callable[[], t.Any], ...] = (
         old.check_marks,
         new.check_marks,
-        lambda: _check_partial(old),
-        lambda: _check_partial(new),
         lambda: _check_base(old, new),
         lambda: _check_transfer(old, new),
         lambda: _check_way_back(old),
@@ -135,13 +140,12 @@ def preflight(found: Ends) -> list[ZrepError]:
     return [
         *_failures(checks),
         *_failures([functools.partial(_check_base, *pair) for pair in both]),
-        *_failures([functools.partial(_check_partial, side) for pair in both for side in pair]),
     ]
 
 
 def preflight_alone(side: Side) -> list[ZrepError]:
     """What stands against a planned move on one side, where the other could not be asked."""
-    return list(_failures((side.check_marks, lambda: _check_partial(side))))
+    return list(_failures((side.check_marks,)))
 
 
 def raise_all(problems: t.Sequence[ZrepError], side: Side) -> None:
@@ -158,17 +162,6 @@ def _failures(checks: t.Iterable[t.Callable[[], t.Any]]) -> t.Iterator[ZrepError
             check()
         except ZrepError as error:
             yield error
-
-
-def _check_partial(side: Side) -> None:
-    if side.dataset.value("receive_resume_token"):
-        raise PartialReceive(
-            "a receive was interrupted there and blocks every other one",
-            host=side.host,
-            dataset=side.filesystem,
-            left=UNTOUCHED,
-            hint=f"let whoever began it resume it, or give it up with: zfs receive -A {side.filesystem}",
-        )
 
 
 def _check_places(new: End) -> None:
@@ -199,7 +192,8 @@ def _check_base(old: Side, new: Side) -> None:
 
 def _check_transfer(old: Side, new: Side) -> None:
     common = newest_common(old, new)
-    if common is not None:
+    # What has arrived of an interrupted stream takes room already, so the sum says nothing.
+    if common is not None and not is_partial(new):
         check_room(old, new, common.here)
 
 

@@ -12,6 +12,7 @@ from . import names, trees
 from .creating import NEWEST, PairGoal, adopt, create, register_there, registered_properties, same_value
 from .errors import BadProperty, PairedElsewhere
 from .model import INHERITED, Endpoint, Observed, Side, newest_common
+from .partial import give_up, is_unborn
 from .plan import Plan
 from .roles import check_exists, check_master, check_not_itself, check_replica, no_master
 from .settings import Settings
@@ -72,7 +73,7 @@ def _mend(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
     """Bring an existing pair to what was asked for, whichever side is master now."""
     there = seen.side_there
     if here.is_master:
-        if there is None:
+        if there is None or is_unborn(there):
             yield from create(here, seen, goal, settings)
             return
         check_master(seen)
@@ -169,6 +170,9 @@ def _belongs(there: Side, seen: Observed) -> bool:
 def _unmake(side: Side, which: str, force: bool, more: t.Sequence[str] = ()) -> t.Iterator[Step]:
     why = "the pair is removed"
     own = side.own_snapshots
+    yield from give_up(side, which, why)
+    if is_unborn(side):
+        return
     if force and own:
         yield Destroy(
             which,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from . import names, trees
 from .errors import NoCommonSnapshot, NotFound, NotPaired, PairedElsewhere, WrongRole
 from .model import Common, Endpoint, Observed, Side
+from .partial import recover
 from .plan import Plan, predict
 from .retention import plan_expiry
 from .roles import UNTOUCHED, check_paired, master_lost, no_master
@@ -24,6 +25,7 @@ from .syncing import (
     at,
     check_below,
     complete_record,
+    end_of,
     find_base,
     is_fresh,
     remember_tree,
@@ -46,11 +48,14 @@ def plan_refresh(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
     below = check_below(there, here, goal.force)
     if trees.arrived(below, common):
         steps += complete_record(there, common, PEER)
+    left = recover(there, here, common.here, settings, seen.features_there, PEER)
+    steps += left.given_up
     if goal.force:
         steps += roll_tree_back(here, common, below, HERE)
+    steps += left.resumed
     state = predict(before, steps)
     here, recorded = at(here, state, HERE), at(there, state, PEER)
-    base = recorded.by_guid(common.here.guid) or common.here
+    base = end_of(recorded, here, common)
     if not is_fresh(recorded, goal):
         steps += transfer(recorded, here, base, goal, settings, PEER)
     warnings = trees.remarks(steps)

@@ -19,6 +19,7 @@ from .branches import RenameDataset
 from .errors import Diverged, Exists, InUse, NoCommonSnapshot, NotFound, PoolFull
 from .freezing import freeze
 from .model import PRESERVED_FROM, Dataset, Observed, Side, Snapshot, newest_common, unsent_bytes
+from .partial import give_up
 from .plan import Plan
 from .roles import UNTOUCHED, split_brain
 from .state import State
@@ -265,6 +266,7 @@ def go_back(end: End, whole: t.Sequence[Part], goal: MoveGoal, copy: Dataset | N
         if part.base is not None and (part.has_own or (later and side.is_master)):
             why = f"diverged={goal.diverged}" if part.has_own else "nothing of its own is in them"
             loses = tuple(snapshot.short for snapshot in later)
+            steps += give_up(part.side, end.at, "it goes back to what its peer has")
             steps.append(Rollback(end.at, part.base.name, why, decisive=True, loses=loses))
     return steps
 

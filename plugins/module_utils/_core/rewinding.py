@@ -14,6 +14,7 @@ import typing as t
 from . import names, trees
 from .errors import Diverged, NotFound
 from .model import Observed, Side, Snapshot
+from .partial import give_up
 from .plan import Plan
 from .roles import UNTOUCHED, no_master, split_brain
 from .state import State
@@ -41,6 +42,7 @@ def plan_roll_back(seen: Observed, short: str, force: bool, now: int) -> Plan:
     for end, base in ((replica, held), (master, wanted)):
         later = end.side.after(base)
         if later or end.side.dataset.written != 0:
+            steps += give_up(end.side, end.at, why)
             steps.append(Rollback(end.at, base.name, why, loses=tuple(found.short for found in later)))
     for branch in trees.match(master.side, replica.side).branches if master.side.recursive else ():
         steps += _branch_back(branch, (replica, master), short, force, why)

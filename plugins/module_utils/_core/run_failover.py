@@ -29,6 +29,7 @@ from .locks import check_script_lock
 from .model import Dataset, Observed, Side, Snapshot, newest_common
 from .moving import plan_catch_up, plan_swap, preflight_alone, raise_all
 from .outcome import Outcome
+from .partial import Abandon, Resume
 from .plan import Plan
 from .returning import candidates, follows, in_doubt, plan_preserve, plan_return
 from .roles import UNTOUCHED, check_paired
@@ -387,7 +388,9 @@ def _tell_how_it_stands(work: Work, old: End, guard: Guard | None) -> None:
     if isinstance(error, Busy) or any(step.decisive for step in work.done):
         return
     place = f"{old.side.host}:{old.side.filesystem}"
-    if any(step.lasting and step.target == old.side.filesystem for step in work.done):
+    stands = work.next_of_plan
+    untouched = isinstance(stands, (Resume, Abandon)) and not any(is_freezing(step) for step in work.done)
+    if untouched or any(step.lasting and step.target == old.side.filesystem for step in work.done):
         state = f"production is as before: {place} is the master and writable"
     elif guard is not None and guard.armed:
         state = f"the guard on {old.side.host} makes {place}, still the master, writable in {SILENCE_SECONDS} seconds"

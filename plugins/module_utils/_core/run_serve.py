@@ -15,7 +15,7 @@ from .errors import BadInput, Busy, FilterFailed, NotFound, TransferFailed
 from .locks import check_script_lock
 from .outcome import Outcome
 from .progress import progress_of, talkative, without
-from .resuming import check_token, explain, resume, snapshot_of
+from .resuming import check_token, explain, snapshot_of
 from .roles import check_exists
 from .serving import check_wanted, plan_complete
 from .session import Session
@@ -72,7 +72,7 @@ def _rest(session: Session, target: str, token: str) -> zfs.Argv:
             left="nothing was sent",
             hint="give up the interrupted receive on the replica with: zfs receive -A FILESYSTEM",
         )
-    return resume(token)
+    return zfs.resume(token)
 
 
 def _stream(session: Session, argv: zfs.Argv, target: str, out: int, limiter: zfs.Argv) -> str:

@@ -15,6 +15,7 @@ from .execute import Executor, Work
 from .locks import Lock
 from .model import Dataset, Features, Observed, Side
 from .observe import FeatureMemory, look
+from .partial import Abandon
 from .plan import Plan
 from .scriptlocks import ScriptLocks
 from .settings import Settings
@@ -166,7 +167,7 @@ class Session:
             Work(
                 plan,
                 self.peer(seen.peer_host)
-                if any(step.side == PEER or step.action == "send" for step in plan.steps)
+                if any(step.side == PEER or isinstance(step, Send) for step in plan.steps)
                 else None,
                 seen.features_here,
                 seen.features_there,
@@ -175,6 +176,8 @@ class Session:
             for seen, plan in plans
         ]
         refused = self._find_ways(works)
+        for work in works:
+            work.warnings += [step.warning(work.plan.before) for step in work.plan.steps if isinstance(step, Abandon)]
         if self.dry:
             for work in works:
                 work.error = refused.get(work.plan.filesystem)

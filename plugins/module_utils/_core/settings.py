@@ -30,6 +30,9 @@ NEVER = "never"
 _SEND_LETTERS = "bcDehLw"
 _SEND_WORDS = ("--backup", "--compressed", "--dedup", "--embed", "--holds", "--large-block", "--raw")
 """The options of ``zfs send`` that say how a stream is written; those that decide what is in it are ours to choose."""
+_RESUME_LETTERS = "ceLw"
+_RESUME_WORDS = ("--compressed", "--embed", "--large-block", "--raw")
+"""Those of them that zfs takes together with a token."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Settings:
     :param script_rundir: where the script keeps its global lock (``ZREP_RUNDIR``).
     :param lock_retry: how many seconds to wait for that lock (``Z_LOCK_RETRY``).
     :param script_path: where the script is, if its users had to say so (``ZREP_PATH``).
+    :param resume: whether receivers keep what has arrived of a stream that is interrupted, and the next run goes on.
+    :param resume_options: further options of ``zfs send`` for a stream that is resumed (``ZREP_RESUME_FLAGS``).
     """
 
     tag: str = names.DEFAULT_TAG
@@ -78,6 +83,8 @@ class Settings:
     script_rundir: str = ""
     lock_retry: int = DEFAULT_LOCK_RETRY
     script_path: str = ""
+    resume: bool = True
+    resume_options: tuple[str, ...] = ()
 
 
 def make(
@@ -98,6 +105,8 @@ def make(
     compress: str = programs.NONE,
     buffer: str = "",
     rate_limit: str = "",
+    resume: bool = True,
+    resume_options: t.Sequence[str] = (),
 ) -> Settings:
     """Check everything that was asked for; raises BadInput."""
     variables = os.environ if environment is None else environment
@@ -130,6 +139,8 @@ def make(
         compress=_named("compress", programs.check_compress, compress),
         buffer=_named("buffer", programs.check_buffer, buffer),
         rate_limit=_named("rate_limit", programs.check_rate, rate_limit),
+        resume=resume,
+        resume_options=check_resume_options(resume_options),
     )
 
 
@@ -188,6 +199,18 @@ def _named(option: str, check: t.Callable[[str], _Checked], text: str) -> _Check
         return check(text)
     except BadInput as error:
         raise BadInput(f"{option} {error.message}") from None
+
+
+def check_resume_options(options: t.Sequence[str]) -> tuple[str, ...]:
+    """Return options of ``zfs send`` that go with a stream that is resumed; raises BadInput for others."""
+    for word in check_send_options(options):
+        if word not in _RESUME_WORDS and not set(word[1:]) <= set(_RESUME_LETTERS):
+            raise BadInput(
+                "send option {!r} cannot be used for a stream that is resumed: expected some of -{} {}".format(
+                    word, " -".join(_RESUME_LETTERS), " ".join(_RESUME_WORDS)
+                )
+            )
+    return tuple(options)
 
 
 def _lock_retry(text: str) -> int:

@@ -25,6 +25,7 @@ class Send(Step):
     :param with_properties: the source's own properties go along.
     :param exclude: but for these.
     :param set_there: properties that the receiving dataset gets with the stream.
+    :param resumable: where both ends can, the receiver keeps what has arrived if it is interrupted.
     """
 
     action = "send"
@@ -36,6 +37,7 @@ class Send(Step):
     options: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     set_there: tuple[tuple[str, str], ...] = ()
+    resumable: bool = dataclasses.field(default=False, compare=False)
 
     @property
     def group(self) -> t.Hashable:
@@ -45,7 +47,7 @@ class Send(Step):
         """The sending and the receiving command, to be joined by a pipe."""
         return [
             zfs.send(self.target, self.base or None, self.intermediates, self.with_properties, self.options),
-            zfs.receive(self.destination, dict(self.set_there), self.exclude),
+            zfs.receive(self.destination, dict(self.set_there), self.exclude, self.resumable and features.modern),
         ]
 
     def apply(self, state: State) -> State:

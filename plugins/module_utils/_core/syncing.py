@@ -18,6 +18,7 @@ import typing as t
 from . import names, trees
 from .errors import Diverged, NoCommonSnapshot, NotFound, PoolFull
 from .model import Common, Observed, Side, Snapshot, newest_common
+from .partial import give_up, is_unborn, recover
 from .plan import Plan, predict
 from .retention import plan_expiry
 from .roles import check_master, check_replica
@@ -69,11 +70,15 @@ def plan_sync(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
     below = check_below(here, there, goal.force)
     if trees.arrived(below, common):
         steps += complete_record(here, common)
+    left = recover(here, there, common.here, settings, seen.features_here)
+    steps += left.given_up
     if goal.force:
         steps += roll_tree_back(there, common, below)
+    steps += left.resumed
     state = predict(before, steps)
     recorded, there = at(here, state, HERE), at(there, state, PEER)
-    base = recorded.by_guid(common.here.guid) or common.here
+    # What is sent is known to arrive under its GUID, so this is the newest that the replica has by then.
+    base = end_of(recorded, there, common)
     if is_fresh(recorded, goal):
         return Plan(seen.filesystem, before, tuple(steps))
     steps += transfer(recorded, there, base, goal, settings)
@@ -96,7 +101,9 @@ def find_base(here: Side, there: Side, force: bool) -> Common:
             host=here.host,
             dataset=here.filesystem,
             left="nothing was changed",
-            hint="zrep_pair state=present force=true makes it, and moves aside what is at the destination",
+            hint="zrep_pair state=present goes on with the first copy, which was interrupted"
+            if is_unborn(there)
+            else "zrep_pair state=present force=true makes it, and moves aside what is at the destination",
         )
     own = there.after(common.there)
     # Snapshots that differ in nothing from the base do no harm, unless a stream brings others of their names.
@@ -151,6 +158,12 @@ def check_below(here: Side, there: Side, force: bool) -> trees.Match:
     return found
 
 
+def end_of(sender: Side, receiver: Side, common: Common) -> Snapshot:
+    """The snapshot of the sender at which the receiver stands, as both are or as a plan will have left them."""
+    now = newest_common(sender, receiver)
+    return now.here if now else common.here
+
+
 def complete_record(here: Side, common: Common, which: str = HERE) -> t.Iterator[Step]:
     """Steps that record what arrived in a run that could not record it any more.
 
@@ -197,6 +210,7 @@ def roll_tree_back(there: Side, common: Common, below: trees.Match, which: str =
         if branch.receiver is None or branch.common is None:
             continue
         if branch.receiver.after(branch.common.there) or branch.receiver.dataset.written != 0:
+            yield from give_up(branch.receiver, which, "it goes back to what its peer has")
             yield roll_replica_back(branch.receiver, branch.common, which)
 
 
@@ -268,6 +282,7 @@ def send_steps(
             destination=there.filesystem,
             intermediates=settings.intermediates,
             options=settings.send_options,
+            resumable=settings.resume,
         ),
         Mark(other(which), arrived, why, phase=MARK_THERE, tag=here.tag, sent=sent),
         Mark(which, target, why, phase=MARK_HERE, tag=here.tag, sent=sent),
@@ -321,6 +336,7 @@ def plan_rewind(seen: Observed, short: str, force: bool) -> Plan:
         steps.append(Unmark(HERE, here.filesystem, why, tag=here.tag, shorts=marked))
     later = there.after(held)
     if later:
+        steps += give_up(there, PEER, f"the replica goes back to {short}")
         steps.append(Rollback(PEER, held.name, why, loses=tuple(found.short for found in later)))
     for branch in trees.match(here, there).branches if here.recursive else ():
         steps += _rewind_branch(branch, short, why)

@@ -18,7 +18,8 @@ import typing as t
 from . import names
 from .branches import RenameDataset
 from .errors import Diverged, PairedElsewhere
-from .model import ALL, ASKED, PRESERVED_FROM, Common, Side, Snapshot, newest_common, unsent_bytes
+from .model import ALL, ASKED, PRESERVED_FROM, Common, Features, Side, Snapshot, newest_common, unsent_bytes
+from .partial import TOKEN, give_up, is_partial, is_unborn, rest, wanted
 from .roles import UNTOUCHED
 from .settings import Settings
 from .state import HERE
@@ -99,8 +100,8 @@ def check_tree(root: Side) -> None:
 def arrived(found: Match, common: Common) -> bool:
     """Whether all of a tree that the sender snapshotted with its root is at the receiver, as the root is."""
     for branch in found.branches:
-        wanted = branch.sender.by_short(common.here.short)
-        if wanted is not None and (branch.receiver is None or branch.receiver.by_guid(wanted.guid) is None):
+        there, held = branch.receiver, branch.sender.by_short(common.here.short)
+        if held is not None and (there is None or there.by_guid(held.guid) is None):
             return False
     return True
 
@@ -140,40 +141,61 @@ def bring(
     if not sender.recursive:
         return []
     shape = _Shape(match(sender, receiver), receiver, now, other(which))
-    along = all("receive_resume_token" in side.dataset.properties for side in (sender, receiver))
+    along = all(TOKEN in side.dataset.properties for side in (sender, receiver))
     steps: list[Step] = []
     for branch in shape.found.branches:
         if taken and branch.sender.by_short(short) is None:
             continue
-        wanted = moved_to(branch.sender, sender, receiver)
-        steps += shape.clear(branch, wanted)
+        place = moved_to(branch.sender, sender, receiver)
+        steps += shape.clear(branch, place)
         more = new_member(branch.sender, sender.excluded, bool(sender.place)) if along else {}
-        steps += _stream(branch, wanted, short, settings, which, more)
+        steps += _stream(branch, shape.at(branch, place), place, short, settings, which, more)
     return steps + shape.set_aside_the_rest()
 
 
-def _stream(branch: Branch, destination: str, short: str, settings: Settings, which: str, new: Along) -> list[Step]:
-    target = f"{branch.sender.filesystem}@{short}"
-    if branch.common is None:
-        why, base, more = "it is new below the pair", "", new
-    else:
-        held = branch.sender.by_short(short)
-        if held is not None and held.createtxg <= branch.common.here.createtxg:
-            return []
-        why, base, more = f"the replica ends at {branch.common.here.short}", branch.common.here.name, {}
-    return [
-        Send(
-            which,
-            target,
-            why,
-            phase=SEND_PHASE,
-            base=base,
-            destination=destination,
-            intermediates=settings.intermediates,
-            options=settings.send_options,
-            **more,
-        )
-    ]
+def _stream(
+    branch: Branch, there: Side | None, destination: str, short: str, settings: Settings, which: str, new: Along
+) -> list[Step]:
+    """Send what is missing of one dataset: the rest of an interrupted stream first.
+
+    :param there: what the receiver has under the name by then.
+    """
+    steps: list[Step] = []
+    base = branch.common.here if branch.common else None
+    if is_partial(there) and there is not None:
+        found = wanted_rest(branch.sender, there, base, settings)
+        if isinstance(found, str):
+            steps += give_up(there, other(which), found)
+        else:
+            more = {key: value for key, value in new.items() if key != "with_properties"} if base is None else {}
+            start = base.name if base is not None else ""
+            steps.append(rest(there, found.name, settings, which, base=start, phase=SEND_PHASE, **more))
+            base = found
+    held = branch.sender.by_short(short)
+    if base is not None and held is not None and held.createtxg <= base.createtxg:
+        return steps
+    send = Send(
+        which,
+        f"{branch.sender.filesystem}@{short}",
+        f"the replica ends at {base.short}" if base else "it is new below the pair",
+        phase=SEND_PHASE,
+        base=base.name if base else "",
+        destination=destination,
+        intermediates=settings.intermediates,
+        options=settings.send_options,
+        resumable=settings.resume,
+        **({} if base else new),
+    )
+    return [*steps, send]
+
+
+def wanted_rest(sender: Side, receiver: Side, base: Snapshot | None, settings: Settings) -> Snapshot | str:
+    """The snapshot to complete an interrupted receive with; else why it cannot be."""
+    known = frozenset(name for name in (TOKEN,) if name in sender.dataset.properties)
+    found = wanted(sender, receiver, base, settings, Features(known))
+    if isinstance(found, Snapshot) and found.short.endswith(names.UNSENT):
+        return f"{found.short} has a name that is given up"
+    return found
 
 
 def new_member(side: Side, excluded: t.Sequence[str], placed: bool) -> Along:
@@ -217,6 +239,14 @@ class _Shape:
     def _side(self, seen: str) -> Side:
         return next(found for found in self._root.below if found.filesystem == seen)
 
+    def at(self, branch: Branch, wanted: str) -> Side | None:
+        """What is to be received into, under the name that it has by then."""
+        seen = branch.receiver.filesystem if branch.receiver else wanted
+        side = next((found for found in self._root.below if found.filesystem == seen), None)
+        if side is None or (branch.receiver is None and not is_unborn(side)):
+            return None
+        return dataclasses.replace(side, dataset=dataclasses.replace(side.dataset, name=wanted))
+
     def clear(self, branch: Branch, wanted: str) -> list[Step]:
         """Give a dataset its name, and whatever has that name another one."""
         seen = branch.receiver.filesystem if branch.receiver else ""
@@ -227,7 +257,7 @@ class _Shape:
         if occupant in self._partners:
             why = "another dataset gets its name"
             steps.append(self._rename(wanted, f"{wanted}_moving_{self._now}", why))
-        elif occupant is not None:
+        elif occupant is not None and not is_unborn(self._side(occupant)):
             why = "the master has another dataset of this name now; nothing of the old one is lost"
             steps += self._set_aside(occupant, "replaced", why)
         if seen:

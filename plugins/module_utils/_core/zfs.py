@@ -21,6 +21,7 @@ from .errors import (
     Exists,
     NoCommonSnapshot,
     NotFound,
+    PartialReceive,
     PoolFull,
     TransferFailed,
     ZrepError,
@@ -321,18 +322,29 @@ def send(
     return ("zfs", "send", *tuple(options), *more, *increment, target)
 
 
-def receive(dataset: str, properties: t.Mapping[str, str], exclude: t.Iterable[str]) -> Argv:
+def resume(token: str, options: t.Iterable[str] = ()) -> Argv:
+    """Go on with the stream that a token belongs to."""
+    return ("zfs", "send", *options, "-t", token)
+
+
+def receive(dataset: str, properties: t.Mapping[str, str], exclude: t.Iterable[str], resumable: bool = False) -> Argv:
     """Receive a stream without mounting anything and without rolling anything back.
 
     :param properties: what the dataset gets with it, over what the stream brings.
     :param exclude: properties that the stream may not bring.
+    :param resumable: if it is interrupted, keep what has arrived.
     """
-    options: list[str] = []
+    options: list[str] = ["-s"] if resumable else []
     for name in exclude:
         options += ["-x", name]
     for name, value in properties.items():
         options += ["-o", f"{name}={value}"]
     return ("zfs", "receive", "-u", *tuple(options), dataset)
+
+
+def abandon(dataset: str) -> Argv:
+    """Give up what an interrupted receive has left; refuses while a receive is at work."""
+    return ("zfs", "receive", "-A", dataset)
 
 
 def copy(
@@ -472,6 +484,7 @@ _FAILURES: tuple[tuple[str, type[ZrepError]], ...] = (
     ("has been modified", Diverged),
     ("most recent snapshot of", Diverged),
     ("does not match incremental source", NoCommonSnapshot),
+    ("contains partially-complete state", PartialReceive),
     ("already exists", Exists),
     ("destination '", Exists),
     ("destination has snapshots", Exists),
@@ -484,6 +497,8 @@ _FAILURES: tuple[tuple[str, type[ZrepError]], ...] = (
 def failure(argv: Argv, status: int, stderr: str, host: str, dataset: str = "") -> ZrepError:
     """The error that a failed command means."""
     said = " ".join(line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("\t"))
+    # What follows is advice with a token, which goes on by itself.
+    said = said.partition(" Partially received snapshot is saved.")[0]
     said = said.partition(" usage: ")[0][:500] or f"no message, exit status {status}"
     called = _called(argv)
     message = f"'{called}' failed: {said}"

@@ -266,6 +266,23 @@ def test_any_value_switches_on(name, value):
     assert Variables({name: variables.Setting(value, "environment")}).flag(name)
 
 
+@pytest.mark.parametrize(("value", "on"), [("", True), ("off", False), ("yes", True)])
+def test_transfers_go_on_unless_that_is_switched_off(make, value, on):
+    assert make({"ZREP_RESUME": value}).resume is on
+
+
+def test_the_argument_line_switches_it_on_again():
+    found = Variables({"ZREP_RESUME": variables.Setting("off", "environment")})
+    assert not variables.settings_of(found).resume
+    assert variables.settings_of(found, resume=True).resume
+
+
+def test_flags_of_a_stream_that_goes_on(make):
+    assert make({"ZREP_RESUME_FLAGS": "-c -L"}).resume_options == ("-c", "-L")
+    with pytest.raises(BadInput, match=refusal("send option '-h' cannot be used for a stream that is resumed")):
+        make({"ZREP_RESUME_FLAGS": "-h"})
+
+
 @pytest.mark.parametrize(("value", "kept"), [("yes", True), ("no", False), ("YES", False), ("1", False)])
 def test_unsent_snapshots_are_kept_for_yes_only(make, value, kept):
     assert make({"ZREP_RENAME_UNSENT": value}).rename_unsent is kept

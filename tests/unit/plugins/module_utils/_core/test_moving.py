@@ -35,6 +35,7 @@ from .builders import (
     shorts,
     side,
 )
+from .tokens import token
 
 BUDGET = 16
 """How many zfs processes a planned move may take."""
@@ -175,9 +176,6 @@ def test_what_takes_back_the_first_plan_is_kept_for_the_second():
 # Before
 
 
-TOKEN = {"receive_resume_token": ("1-abc", "none")}
-
-
 def with_bad_mark(found):
     bad = dataclasses.replace(found.snapshots[0], sent=None, bad_mark="tomorrow")
     return dataclasses.replace(found, snapshots=(bad, *found.snapshots[1:]))
@@ -187,8 +185,6 @@ GOOD = (master(*sent(0, 1)), replica(*sent(0, 1)))
 PROBLEMS = {
     "bad mark here": (with_bad_mark(GOOD[0]), GOOD[1], errors.BadProperty, f"{FS}@{own(0)}"),
     "bad mark there": (GOOD[0], with_bad_mark(GOOD[1]), errors.BadProperty, f"{PEER_FS}@{own(0)}"),
-    "partial receive here": (master(*sent(0), properties=TOKEN), GOOD[1], errors.PartialReceive, FS),
-    "partial receive there": (GOOD[0], replica(*sent(0), properties=TOKEN), errors.PartialReceive, PEER_FS),
     "nothing in common": (GOOD[0], replica("other"), errors.NoCommonSnapshot, FS),
     "a snapshot of its own": (GOOD[0], replica(*sent(0), "mine+9"), errors.Diverged, PEER_FS),
     "written there": (GOOD[0], replica(*sent(0), written=5), errors.Diverged, PEER_FS),
@@ -212,14 +208,14 @@ def test_each_problem_alone_is_raised_as_it_is(host, role, problem):
 
 @ends_of_a_move
 def test_all_problems_are_told_at_once(host, role):
-    production = master(*sent(0), properties=dict(TOKEN, available="0"))
-    copy = with_bad_mark(replica(*sent(0), "mine+9", properties=dict(TOKEN, available="10")))
+    production = master(*sent(0), properties={"available": "0"})
+    copy = with_bad_mark(replica(*sent(0), "mine+9", properties={"available": "10"}))
     with pytest.raises(errors.NotReady) as caught:
         catch_up(host, role, production, copy)
     kinds = [found["code"] for found in caught.value.details["problems"]]
-    assert kinds == ["bad_property", "partial_receive", "partial_receive", "diverged", "pool_full", "pool_full"]
+    assert kinds == ["bad_property", "diverged", "pool_full", "pool_full"]
     assert (caught.value.host, caught.value.dataset) == (HOST, FS)
-    assert "6 things stand against" in caught.value.message
+    assert "4 things stand against" in caught.value.message
     for number, found in enumerate(caught.value.details["problems"], 1):
         assert f"({number}) {found['host']}:{found['dataset']}: {found['message']}" in caught.value.message
         assert f"({number}) {found['hint']}" in caught.value.hint
@@ -234,8 +230,18 @@ def test_all_problems_are_told_at_once(host, role):
         (GOOD[0], replica(*sent(0, 1), properties={"available": "4096"})),
         (GOOD[0], replica(*sent(0, 1), properties={"readonly": ("off", "default")})),
         (master(*sent(0), properties={"available": "1"}), GOOD[1]),
+        (master(*sent(0), properties=token(own(1), own(0))), GOOD[1]),
+        (GOOD[0], replica(*sent(0), properties=token(own(1), own(0)))),
     ],
-    ids=["a good pair", "an empty snapshot there", "just room enough", "a writable replica", "some room here"],
+    ids=[
+        "a good pair",
+        "an empty snapshot there",
+        "just room enough",
+        "a writable replica",
+        "some room here",
+        "a partial receive here",
+        "one there",
+    ],
 )
 def test_nothing_else_stands_against_a_move(host, role, production, copy):
     found = ends(seen_at(host, production, copy), MoveGoal(role, NOW))
@@ -253,8 +259,8 @@ def test_the_hint_about_a_diverged_replica_names_the_call():
 
 def test_one_side_alone_is_looked_at_where_the_other_is_away():
     assert moving.preflight_alone(side(GOOD[0])) == []
-    found = moving.preflight_alone(side(with_bad_mark(master(*sent(0), properties=TOKEN))))
-    assert [problem.code for problem in found] == ["bad_property", "partial_receive"]
+    found = moving.preflight_alone(side(with_bad_mark(master(*sent(0)))))
+    assert [problem.code for problem in found] == ["bad_property"]
 
 
 # The proof

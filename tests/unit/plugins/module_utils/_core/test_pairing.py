@@ -142,7 +142,7 @@ def test_with_a_modern_zfs_the_replica_is_one_from_its_first_moment():
     assert sending == ("zfs", "send", "-p", f"{FS}@{own(0)}")
     assert "readonly=on" in receiving
     assert "zrep:dest-fs=" + PEER_FS in receiving
-    assert receiving[3:5] == ("-x", "mountpoint")
+    assert receiving[3:6] == ("-s", "-x", "mountpoint")
     assert "-F" not in receiving
 
 
