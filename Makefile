@@ -4,7 +4,7 @@ CHECK = python=$$($(ENV) python) && exec $$python tests/tools/check.py
 export LC_ALL := C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help zrep demo startup counts test test-more test-all lint format units sanity sanity-oldest system docs build importer clean
+.PHONY: help zrep demo startup counts test test-more test-openzfs campaign test-all lint format units sanity sanity-oldest system docs build importer clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -31,6 +31,14 @@ test: ## every check but the slow ones (system tests need root)
 
 test-more: ## units on every Python, the acceptance cases once more through the zrep command
 	@$(CHECK) more
+
+test-openzfs: ## all system tests on OpenZFS guests, which are made if need be (root; hours)
+	@$(CHECK) openzfs-lab
+
+campaign: ## every point of every operation killed and cut, and random sequences, on both kinds of ZFS (root; hours)
+	@$(ENV) venv test
+	@.venv/test/bin/python -m pytest tests/system/test_kill_anywhere.py tests/system/test_random.py -n 4 --dist worksteal
+	@.venv/test/bin/python -m pytest tests/system/test_kill_anywhere.py tests/system/test_random.py --zfs openzfs -n 3 --dist worksteal
 
 test-all: ## all slow checks: test-more, and the system tests that take long
 	@$(CHECK) slow

@@ -24,7 +24,7 @@ from tests.system.interruptions import (
 from tests.system.pairs import Pair, exists, local, ready_pair, value
 from tests.system.product import zrep_failover, zrep_pair
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.needs("resume")]
 
 SMALL = 8
 """Megabytes; some times of what is on its way between two hosts."""

@@ -22,7 +22,6 @@ import workspace
 from steps import GROUPS, SLOTS, STEPS, Step
 
 LOGS = workspace.BUILD / "logs"
-TIMEOUT = 20 * 60
 TAIL = 60
 
 # What an interrupt has to stop: each process leads a session of its own.
@@ -114,6 +113,8 @@ def run(step: Step, path: str, done: dict[str, Outcome]) -> Outcome:
         if os.environ.get("CI") == "true":
             return Outcome(step, "FAILED", failed=1, note="needs root, and with CI=true nothing is skipped")
         return Outcome(step, "SKIPPED", skipped=1, note="needs root")
+    if step.only_if and not holds(step, path):
+        return Outcome(step, "SKIPPED", skipped=1, note=step.otherwise)
     outcome = Outcome(step)
     started = time.monotonic()
     log = LOGS / f"{step.name}.log"
@@ -128,6 +129,12 @@ def run(step: Step, path: str, done: dict[str, Outcome]) -> Outcome:
     elif not step.pytest and not step.prepares:
         outcome.passed = 1
     return outcome
+
+
+def holds(step: Step, path: str) -> bool:
+    """Whether the step's condition does."""
+    environment = workspace.variables(path, step.venv, step.private_home)
+    return subprocess.run(["/bin/sh", "-c", step.only_if], cwd=workspace.ROOT, env=environment).returncode == 0
 
 
 def execute(step: Step, path: str, stream: IO[str]) -> int:
@@ -147,9 +154,9 @@ def execute(step: Step, path: str, stream: IO[str]) -> int:
     )
     RUNNING.add(process)
     try:
-        return process.wait(TIMEOUT)
+        return process.wait(step.minutes * 60)
     except subprocess.TimeoutExpired:
-        print(f"\nStopped after {TIMEOUT} seconds.", file=stream, flush=True)
+        print(f"\nStopped after {step.minutes} minutes.", file=stream, flush=True)
         stop(process)
         return 1
     finally:

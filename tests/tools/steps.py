@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 # A machine of two cores is the measure.
 SLOTS = 2
@@ -28,6 +29,12 @@ class Step:
     pytest: bool = False
     as_root: bool = False
     private_home: bool = True
+    minutes: int = 25
+    """After which it is stopped."""
+    only_if: str = ""
+    """A command; where that fails the step is left out."""
+    otherwise: str = ""
+    """Why it is left out, for people."""
 
     @property
     def all_needs(self) -> tuple[str, ...]:
@@ -47,11 +54,11 @@ def artefact(name: str, command: str, venv: str) -> Step:
     return Step(name, f"{command} {{dist}}/zfsops-zrep-*.tar.gz", venv=venv, needs=("build",), in_copy=False)
 
 
-def system(name: str, arguments: str, env: str = "") -> Step:
+def system(name: str, arguments: str, env: str = "", workers: int = WORKERS, **more: Any) -> Step:
     """These load the machine with hosts of their own, so they run alone; a lab that cannot be made is a failure."""
     command = (
         f"ZFSOPS_LAB_REQUIRED=1 {env} "
-        f"python -m pytest tests/system -n {WORKERS} --dist worksteal --timeout 300 {arguments}"
+        f"python -m pytest tests/system -n {workers} --dist worksteal --timeout 300 {arguments}"
     )
     return Step(
         name,
@@ -62,7 +69,13 @@ def system(name: str, arguments: str, env: str = "") -> Step:
         pytest=True,
         as_root=True,
         private_home=False,
+        **more,
     )
+
+
+# Guests have one processor each, and their kernels wait for nobody.
+GUESTS = {"workers": SLOTS + 1, "minutes": 20}
+AT_HAND = "python -m tests.lab.openzfs"
 
 
 LINT_DOCS = "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --skip-rstcheck ."
@@ -89,6 +102,14 @@ STEPS = (
     # The Pythons that only the oldest ansible-core supports; the others are in the step above.
     ansible_test("units-all-oldest", "units --venv --python 3.8", venv="oldest", pytest=True),
     system("system", "-m 'not slow'"),
+    system(
+        "openzfs",
+        "--zfs openzfs -m '(both or needs) and not slow'",
+        **GUESTS,
+        only_if=AT_HAND,
+        otherwise="no OpenZFS lab at hand: make test-openzfs makes one",
+    ),
+    system("openzfs-all", "--zfs openzfs -m 'not slow'", **{**GUESTS, "minutes": 300}),
     system("system-command", "-m 'acceptance and not slow'", env="ZFSOPS_FACE=command"),
     # pytest says 5 when there is no test of that kind.
     system("system-slow", "-m slow || [ $? = 5 ]"),
@@ -97,9 +118,11 @@ STEPS = (
 LINT = ("ruff", "mypy", "ansible-lint", "docs", "changelog")
 MORE = ("units-all", "units-all-oldest", "system-command")
 SLOW = (*MORE, "system-slow")
+OPENZFS = ("openzfs-all",)
 GROUPS = {
     "lint": LINT,
-    "test": tuple(step.name for step in STEPS if step.name not in SLOW),
+    "test": tuple(step.name for step in STEPS if step.name not in (*SLOW, *OPENZFS)),
     "more": MORE,
+    "openzfs-lab": OPENZFS,
     "slow": SLOW,
 }
