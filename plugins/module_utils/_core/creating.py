@@ -14,7 +14,7 @@ import dataclasses
 import typing as t
 
 from . import names
-from .errors import Exists, NoCommonSnapshot, NotFound, PoolFull, SplitBrain
+from .errors import Diverged, Exists, NoCommonSnapshot, NotFound, PoolFull, SplitBrain
 from .model import LOCAL, RECEIVED, USER_PROPERTIES, Common, Endpoint, Observed, Side, Snapshot
 from .settings import Settings
 from .state import HERE, PEER
@@ -270,7 +270,7 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
         raise SplitBrain(
             "is itself the master of a pair", host=goal.peer.host, dataset=there.filesystem, left="nothing was changed"
         )
-    common = find_base(here, there, goal.force)
+    common = _adopted_base(here, there, goal.force)
     _check_adopted(here, there, common, goal.adopt or NEWEST)
     yield from _register(here, goal)
     if goal.force and there.after(common.there):
@@ -290,6 +290,14 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
     yield TakeSnapshot(HERE, target, "the first state of the pair", undo=undo)
     yield from send_steps(here, there, common.here, target, goal.now, settings)
     yield from _become_master(here)
+
+
+def _adopted_base(here: Side, there: Side, force: bool) -> Common:
+    try:
+        return find_base(here, there, force)
+    except Diverged as error:
+        error.hint = "force=true throws it away; rename or send it elsewhere first if it matters"
+        raise
 
 
 def _check_adopted(here: Side, there: Side, common: Common, wanted: str) -> None:

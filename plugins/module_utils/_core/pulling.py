@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 
 from . import names
-from .errors import NoCommonSnapshot, NotFound, NotPaired, PairedElsewhere, WrongRole
+from .errors import Diverged, NoCommonSnapshot, NotFound, NotPaired, PairedElsewhere, WrongRole
 from .model import Common, Endpoint, Observed, Side
 from .plan import Plan, predict
 from .retention import plan_expiry
@@ -47,6 +47,9 @@ def plan_refresh(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
 def _base(master: Side, replica: Side, force: bool) -> Common:
     try:
         return find_base(master, replica, force)
+    except Diverged as error:
+        error.hint = "force=true throws it away; rename or send it elsewhere first if it matters"
+        raise
     except NoCommonSnapshot as error:
         error.hint = (
             f"zrep_pair state=present force=true makes it if {master.host} can connect to {replica.host}; if not, "

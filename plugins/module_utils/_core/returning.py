@@ -54,7 +54,8 @@ def check_divergence(found: Ends, goal: MoveGoal) -> Snapshot:
     common = newest_common(old, new)
     if common is None:
         raise NoCommonSnapshot(
-            f"shares no snapshot with {new.host}:{new.filesystem}, so it cannot follow it without a new full copy",
+            f"shares no snapshot with {new.host}:{new.filesystem}, so it cannot follow it without a new full copy, "
+            "which would move about {} bytes".format(new.dataset.number("referenced") or 0),
             host=old.host,
             dataset=old.filesystem,
             left=UNTOUCHED,
@@ -102,12 +103,21 @@ def plan_preserve(seen: Observed, goal: MoveGoal, copies: t.Mapping[str, Dataset
     return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps)), name
 
 
-def plan_copy(end: End, base: Snapshot, goal: MoveGoal, copies: t.Mapping[str, Dataset]) -> tuple[list[Step], str]:
-    """Freeze a side and copy what it has since a snapshot; returns the steps and the name of the copy."""
+def plan_copy(
+    end: End,
+    base: Snapshot,
+    goal: MoveGoal,
+    copies: t.Mapping[str, Dataset],
+    why: str = "it is to follow its peer",
+) -> tuple[list[Step], str]:
+    """Freeze a side and copy what it has since a snapshot; returns the steps and the name of the copy.
+
+    :param why: why it is frozen.
+    """
     side = end.side
     name, existing = _choose(end, base, goal, copies)
     _check_room(end, base, name, copies)
-    steps = freeze(side, end.at, end.features, "it is to follow its peer")
+    steps = freeze(side, end.at, end.features, why)
     own = [snapshot.name for snapshot in side.after(base)]
     if side.dataset.written != 0 or not own:
         own.append(f"{side.filesystem}@{_free_short(side, goal.now)}")

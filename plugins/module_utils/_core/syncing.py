@@ -26,6 +26,10 @@ from .state import HERE, PEER, State
 from .steps import Destroy, Mark, RenameSnapshot, Rollback, Step, TakeSnapshot, Unmark
 from .streams import Send, other
 
+OVERWRITE = (
+    "force=true overwrites it, after it was copied into a dataset of its own unless diverged=discard gives it up"
+)
+
 # Phases let many filesystems share commands; see execute.py.
 PREPARE, SNAPSHOT, SEND, MARK_THERE, MARK_HERE, EXPIRE = range(6)
 
@@ -38,7 +42,8 @@ class SyncGoal:
     :param max_age: a last sync younger than this many seconds is good enough.
     :param only_if_changed: without anything written since, only move the mark.
     :param send_only: send the newest snapshot there is instead of taking one.
-    :param force: throw away what the replica has of its own.
+    :param force: overwrite what the replica has of its own.
+    :param diverged: with ``force``: PRESERVE that in a dataset of its own first, or DISCARD it.
     :param expire: apply the savecounts of both sides afterwards.
     """
 
@@ -47,6 +52,7 @@ class SyncGoal:
     only_if_changed: bool = False
     send_only: bool = False
     force: bool = False
+    diverged: str = "preserve"
     expire: bool = True
 
 
@@ -104,7 +110,7 @@ def find_base(here: Side, there: Side, force: bool) -> Common:
             host=there.host,
             dataset=there.filesystem,
             left="nothing was changed",
-            hint="force=true throws them away; rename or send them elsewhere first if they matter",
+            hint=OVERWRITE,
         )
     if there.dataset.written and not force:
         raise Diverged(
@@ -112,7 +118,7 @@ def find_base(here: Side, there: Side, force: bool) -> Common:
             host=there.host,
             dataset=there.filesystem,
             left="nothing was changed",
-            hint="force=true throws away what was written there",
+            hint=OVERWRITE,
         )
     return common
 
@@ -149,7 +155,7 @@ def roll_replica_back(there: Side, common: Common, which: str = PEER) -> Step:
     return Rollback(
         which,
         common.there.name,
-        "force was given: what the replica has of its own is thrown away",
+        "force was given: what the replica has of its own is overwritten",
         phase=PREPARE,
         loses=tuple(found.short for found in there.after(common.there)),
     )
@@ -254,7 +260,15 @@ def plan_rewind(seen: Observed, short: str, force: bool) -> Plan:
             host=there.host,
             dataset=there.filesystem,
             left="nothing was changed",
-            hint="force=true throws them away",
+            hint=OVERWRITE,
+        )
+    if there.dataset.written and not force:
+        raise Diverged(
+            f"was written to since {there.snapshots[-1].short}: {there.dataset.written} bytes",
+            host=there.host,
+            dataset=there.filesystem,
+            left="nothing was changed",
+            hint=OVERWRITE,
         )
     why = f"the replica is to stand at {short}"
     steps: list[Step] = []
@@ -263,7 +277,7 @@ def plan_rewind(seen: Observed, short: str, force: bool) -> Plan:
     if marked:
         steps.append(Unmark(HERE, here.filesystem, why, tag=here.tag, shorts=marked))
     later = there.after(held)
-    if later:
+    if later or there.dataset.written:
         steps.append(Rollback(PEER, held.name, why, loses=tuple(found.short for found in later)))
     return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps))
 
