@@ -244,7 +244,7 @@ def _finish(
     if known is None or known[1].sent is None:
         yield Mark(PEER, arrived, why, tag=here.tag, sent=sent)
     if known is None or known[0].sent is None:
-        yield Mark(HERE, target, why, tag=here.tag, sent=sent)
+        yield Mark(HERE, target, why, tag=here.tag, sent=sent, bookmark=True)
     yield from _become_master(here)
 
 

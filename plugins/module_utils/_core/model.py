@@ -63,6 +63,7 @@ class Snapshot:
     :param written: bytes written between the snapshot before and this one.
     :param holds: how many holds keep it from being destroyed.
     :param bad_mark: what stands in place of the time of ``sent`` if that is nonsense.
+    :param bookmark: it is only a bookmark: where a stream can start, and nothing else.
     """
 
     dataset: str
@@ -74,21 +75,23 @@ class Snapshot:
     written: int | None = None
     holds: int = 0
     bad_mark: str | None = None
+    bookmark: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.dataset}@{self.short}"
+        return "{}{}{}".format(self.dataset, "#" if self.bookmark else "@", self.short)
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A filesystem or volume with its snapshots, oldest first, as one host showed it."""
+    """A filesystem or volume with its snapshots and bookmarks, oldest first, as one host showed it."""
 
     name: str
     type: str
     guid: int
     properties: t.Mapping[str, Property]
     snapshots: tuple[Snapshot, ...] = ()
+    bookmarks: tuple[Snapshot, ...] = ()
 
     def value(self, name: str) -> str | None:
         """The value of a property whatever its source, None if it is not set or not known here."""
@@ -316,7 +319,9 @@ class Side:
     @property
     def next_short(self) -> str:
         """The short name of the snapshot that would be made next."""
-        return names.snapshot_name(self.tag, names.next_serial(self.tag, (found.short for found in self.snapshots)))
+        # A bookmark of this name says that the peer may have a snapshot of it.
+        taken = (found.short for found in (*self.snapshots, *self.dataset.bookmarks))
+        return names.snapshot_name(self.tag, names.next_serial(self.tag, taken))
 
     def by_guid(self, guid: int) -> Snapshot | None:
         return next((found for found in self.snapshots if found.guid == guid), None)
@@ -344,6 +349,16 @@ def newest_common(here: Side, there: Side) -> Common | None:
         if found.guid in by_guid:
             return Common(found, by_guid[found.guid])
     return None
+
+
+def newest_base(here: Side, there: Side) -> Common | None:
+    """The newest snapshot of ``there`` that a stream from ``here`` can start from, be it only a bookmark here."""
+    common = newest_common(here, there)
+    by_guid = {found.guid: found for found in there.snapshots}
+    for found in reversed(here.dataset.bookmarks):
+        if found.guid in by_guid and (common is None or found.createtxg > common.here.createtxg):
+            return Common(found, by_guid[found.guid])
+    return common
 
 
 def unsent_bytes(side: Side, base: Snapshot | None) -> int | None:

@@ -14,7 +14,7 @@ import typing as t
 
 from .errors import Busy, Diverged, InUse, NoCommonSnapshot, NotReady, PartialReceive, PoolFull, ZrepError
 from .freezing import freeze
-from .model import Common, Observed, Side, newest_common
+from .model import Common, Observed, Side, newest_base, newest_common
 from .plan import Plan, predict
 from .roles import UNTOUCHED
 from .settings import Settings
@@ -36,14 +36,14 @@ def plan_catch_up(seen: Observed, goal: MoveGoal, settings: Settings) -> Plan:
         steps += complete_record(old, common, found.old.at)
         sender = dataclasses.replace(old, dataset=predict(before, steps).side(found.old.at) or old.dataset)
         base = sender.by_guid(common.here.guid) or common.here
-        steps += push(sender, new, base, goal.now, settings, found.old.at)
+        steps += push(sender, new, base, goal.now, settings, found.old.at, bookmark=False)
     return Plan(seen.filesystem, before, tuple(steps))
 
 
 def _is_level(found: Ends, common: Common) -> bool:
     """Whether an earlier run froze the old master and sent everything, so that nothing is left to send."""
     old = found.old.side
-    newest = old.snapshots[-1].guid == found.new.side.snapshots[-1].guid == common.here.guid
+    newest = bool(old.snapshots) and old.snapshots[-1].guid == found.new.side.snapshots[-1].guid == common.here.guid
     return newest and old.frozen and old.dataset.written == 0 and common.here.sent is not None
 
 
@@ -147,7 +147,7 @@ def _check_base(old: Side, new: Side) -> None:
 
 
 def _check_transfer(old: Side, new: Side) -> None:
-    common = newest_common(old, new)
+    common = newest_base(old, new)
     if common is not None:
         check_room(old, new, common.here)
 

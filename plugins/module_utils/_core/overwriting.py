@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .errors import BadInput
-from .model import Dataset, Observed, Side, Snapshot, newest_common
+from .model import Dataset, Observed, Side, Snapshot, newest_base
 from .plan import Plan
 from .returning import has_own, plan_copy
 from .state import PEER, State
@@ -32,7 +32,7 @@ def own_since(seen: Observed, short: str = "") -> Snapshot | None:
     if here is None or there is None:
         return None
     if not short:
-        common = newest_common(here, there)
+        common = newest_base(here, there)
         return common.there if common is not None and has_own(there, common.there) else None
     wanted = here.by_short(short)
     held = there.by_guid(wanted.guid) if wanted is not None else None

@@ -16,8 +16,9 @@ import dataclasses
 import typing as t
 
 from . import names
+from .bookmarks import drop
 from .errors import Diverged, NoCommonSnapshot, NotFound, PoolFull
-from .model import Common, Observed, Side, Snapshot, newest_common, unsent_bytes
+from .model import Common, Observed, Side, Snapshot, newest_base, unsent_bytes
 from .plan import Plan, predict
 from .retention import plan_expiry
 from .roles import check_master, check_replica
@@ -87,7 +88,7 @@ def plan_sync(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
 
 def find_base(here: Side, there: Side, force: bool) -> Common:
     """The newest common snapshot, which must be the replica's newest unless its own ones may go."""
-    common = newest_common(here, there)
+    common = newest_base(here, there)
     if common is None:
         size = here.dataset.number("referenced") or 0
         raise NoCommonSnapshot(
@@ -130,7 +131,7 @@ def complete_record(here: Side, common: Common, which: str = HERE) -> t.Iterator
     :param which: which of the two hosts that is.
     """
     name = names.parse_snapshot(here.tag, common.there.short)
-    if name is None or name.unsent:
+    if name is None or name.unsent or common.here.bookmark:
         return
     why = "it arrived in an earlier run that could not record it"
     target = common.here.name
@@ -179,11 +180,20 @@ def _transfer(here: Side, there: Side, base: Snapshot, goal: SyncGoal, settings:
     return push(here, there, base, goal.now, settings)
 
 
-def push(here: Side, there: Side, base: Snapshot, now: int, settings: Settings, which: str = HERE) -> list[Step]:
+def push(
+    here: Side,
+    there: Side,
+    base: Snapshot,
+    now: int,
+    settings: Settings,
+    which: str = HERE,
+    bookmark: bool = True,
+) -> list[Step]:
     """Take a snapshot, send it from a base and record it on both sides.
 
     :param here: the sending side.
     :param which: which of the two hosts that is.
+    :param bookmark: the sending side goes on to send, so it keeps a bookmark.
     """
     target = f"{here.filesystem}@{here.next_short}"
     lost = "it could not be sent"
@@ -193,33 +203,49 @@ def push(here: Side, there: Side, base: Snapshot, now: int, settings: Settings, 
     else:
         undo = Destroy(which, here.filesystem, lost, shorts=(here.next_short,))
     take = TakeSnapshot(which, target, "a new state to send", phase=SNAPSHOT, undo=undo)
-    return [take, *send_steps(here, there, base, target, now, settings, which)]
+    return [take, *send_steps(here, there, base, target, now, settings, which, bookmark)]
 
 
 def send_steps(
-    here: Side, there: Side, base: Snapshot, target: str, sent: int, settings: Settings, which: str = HERE
+    here: Side,
+    there: Side,
+    base: Snapshot,
+    target: str,
+    sent: int,
+    settings: Settings,
+    which: str = HERE,
+    bookmark: bool = True,
 ) -> list[Step]:
     """Send a snapshot from a base and record it on both sides.
 
     :param here: the sending side.
     :param which: which of the two hosts that is.
+    :param bookmark: the sending side goes on to send, so it keeps a bookmark.
     """
     _dummy, short = names.split_snapshot(target)
     arrived = f"{there.filesystem}@{short}"
     why = f"{there.host}:{there.filesystem} confirmed it"
+    first = Send(
+        which,
+        target,
+        f"the replica ends at {base.short}",
+        phase=SEND,
+        base=base.name,
+        destination=there.filesystem,
+        intermediates=settings.intermediates and not base.bookmark,
+        options=settings.send_options,
+    )
+    sends: list[Step] = [first]
+    between = [found for found in here.after(base) if found.name != target]
+    if base.bookmark and settings.intermediates and between:
+        # A stream from a bookmark brings one snapshot only.
+        rest = dataclasses.replace(first, base=between[0].name, intermediates=True)
+        sends = [dataclasses.replace(first, target=between[0].name), rest]
     return [
-        Send(
-            which,
-            target,
-            f"the replica ends at {base.short}",
-            phase=SEND,
-            base=base.name,
-            destination=there.filesystem,
-            intermediates=settings.intermediates,
-            options=settings.send_options,
-        ),
+        *sends,
         Mark(other(which), arrived, why, phase=MARK_THERE, tag=here.tag, sent=sent),
-        Mark(which, target, why, phase=MARK_HERE, tag=here.tag, sent=sent),
+        Mark(which, target, why, phase=MARK_HERE, tag=here.tag, sent=sent, bookmark=bookmark),
+        *(drop(here, which, f"{short} has one now", EXPIRE, keep=short) if bookmark else ()),
     ]
 
 
