@@ -34,7 +34,7 @@ options:
         O(direction=pull) for every one of which it is the replica.
       - V(FS@SNAP) rolls the replica of V(FS) back to a snapshot that both sides hold. The master keeps everything, and
         the next sync goes on from there. Later snapshots of the replica are destroyed; those that the master does not
-        hold only with O(force).
+        hold, and what was written there, only with O(force).
     type: list
     elements: str
     required: true
@@ -74,10 +74,21 @@ options:
     default: false
   force:
     description:
-      - Roll the replica back to the last common snapshot before sending. B(What was written there since, and snapshots
-        that only the replica has, are destroyed.)
+      - Roll the replica back to the last common snapshot before sending, although it was written to or has snapshots
+        of its own. What becomes of that says O(diverged).
     type: bool
     default: false
+  diverged:
+    description:
+      - What becomes, with O(force), of what only the replica has.
+      - V(preserve) copies it into a dataset of its own first, beside the replica, RV(preserved). Where zfs can make
+        that a clone it costs the difference, elsewhere a full copy; without room for that nothing is changed. The
+        replica is read-only from then on.
+      - V(discard) gives it up. B(What was written there, and snapshots that only the replica has, are destroyed.)
+      - Where the replica has nothing of its own there is nothing to preserve.
+    type: str
+    choices: [preserve, discard]
+    default: preserve
   expire:
     description:
       - Destroy snapshots of the pair that the savecounts of the two sides do not cover, once the data has arrived.
@@ -126,10 +137,16 @@ EXAMPLES = r"""
   zfsops.zrep.zrep_sync:
     filesystem: pool1/prodfs@zrep_000000
 
+- name: Go on, and keep what somebody wrote on the replica in a dataset beside it
+  zfsops.zrep.zrep_sync:
+    filesystem: pool1/prodfs
+    force: true
+
 - name: Go on, and throw away what somebody wrote on the replica
   zfsops.zrep.zrep_sync:
     filesystem: pool1/prodfs
     force: true
+    diverged: discard
 """
 
 RETURN = r"""
@@ -160,6 +177,15 @@ failed_filesystems:
       host: host2
       message: 'cannot be reached by ssh: it does not answer'
       text: 'host2: cannot be reached by ssh: it does not answer.'
+preserved:
+  description: The datasets that hold what replicas had of their own before they were overwritten.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - filesystem: pool1/prodfs
+      host: host2
+      name: pool2/prodfs_preserved_zrep_000001
 error:
   description: What is wrong, as data; the first of RV(failed_filesystems) where several things are.
   returned: failure
@@ -196,6 +222,7 @@ def arguments() -> dict:
         skip_busy={"type": "int"},
         send_only={"type": "bool", "default": False},
         force={"type": "bool", "default": False},
+        diverged={"type": "str", "choices": ["preserve", "discard"], "default": "preserve"},
         expire={"type": "bool", "default": True},
         parallel={"type": "int", "default": 1},
     )
@@ -207,13 +234,15 @@ def main() -> None:
 
     def work(settings: Settings) -> dict:
         filesystems, everything = targets(params)
-        goal = {name: params[name] for name in ("max_age", "only_if_changed", "send_only", "force", "expire")}
+        goal = {
+            name: params[name] for name in ("max_age", "only_if_changed", "send_only", "force", "diverged", "expire")
+        }
         goal["expire"] = goal["expire"] and not settings.skip_expire
         if goal["max_age"] is not None and goal["max_age"] < 0:
             raise BadInput("max_age {} cannot be used: expected seconds from 0 on".format(goal["max_age"]))
         verb = run_pull.pull if params["direction"] == "pull" else run_sync.sync
         outcome = verb(settings, filesystems, everything, goal, check_skip_busy(params["skip_busy"]), module.check_mode)
-        return outcome.result(module.check_mode)
+        return dict(outcome.result(module.check_mode), preserved=outcome.preserved)
 
     run(module, work)
 

@@ -15,7 +15,7 @@ from .variables import Variables
 from .voice import Voice
 
 ALL = "all"
-_RECORDS = ("mark_sent", "unmark_sent")
+_RECORDS = ("mark_sent", "unmark_sent", "drop_bookmark")
 """Actions that only write down what another one did."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .._core import names, run_snapshot, run_sync
 from .._core.errors import BadInput
 from .._core.settings import check_skip_busy
+from .._core.swapping import DISCARD, PRESERVE
 from .context import Context
 
 EVER = 10**10
@@ -21,6 +22,7 @@ def sync(context: Context) -> int:
     targets, everything = context._replace(request=request._replace(operands=operands)).targets
     options = {
         "force": context.forced,
+        "diverged": DISCARD if request.has("discard") else PRESERVE,
         "only_if_changed": request.has("c") or context.variables.flag("ZREP_CHANGEDONLY"),
         "expire": not context.settings.skip_expire,
     }
@@ -30,7 +32,10 @@ def sync(context: Context) -> int:
     outcome = run_sync.sync(context.settings, targets, everything, options, skip_busy, request.dry)
     if outcome.idle and context.voice.quiet:
         outcome.notes.clear()  # The same line of cron runs on both hosts, and one of them may have nothing to do.
-    return context.finish(outcome.result(request.dry))
+    if not request.dry and not request.has("json"):
+        for kept in outcome.preserved:
+            context.voice.tell("{filesystem}: what only {host} had is in {name} there".format(**kept))
+    return context.finish(dict(outcome.result(request.dry), preserved=outcome.preserved))
 
 
 def _joined(operands: tuple[str, ...], tag: str) -> tuple[str, ...]:

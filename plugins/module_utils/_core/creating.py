@@ -14,7 +14,7 @@ import dataclasses
 import typing as t
 
 from . import names, trees
-from .errors import BadProperty, Exists, NoCommonSnapshot, NotFound, PartialReceive, PoolFull, SplitBrain
+from .errors import BadProperty, Diverged, Exists, NoCommonSnapshot, NotFound, PartialReceive, PoolFull, SplitBrain
 from .model import ALL, LOCAL, RECEIVED, USER_PROPERTIES, Common, Dataset, Endpoint, Observed, Property, Side, Snapshot
 from .partial import give_up, is_unborn, recover, rest, wanted
 from .settings import Settings
@@ -363,7 +363,7 @@ def _finish(
     if known is None or known[1].sent is None:
         yield Mark(PEER, arrived, why, tag=here.tag, sent=sent)
     if known is None or known[0].sent is None:
-        yield Mark(HERE, target, why, tag=here.tag, sent=sent)
+        yield Mark(HERE, target, why, tag=here.tag, sent=sent, bookmark=True)
     yield from _become_master(here)
 
 
@@ -389,7 +389,7 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
         raise SplitBrain(
             "is itself the master of a pair", host=goal.peer.host, dataset=there.filesystem, left="nothing was changed"
         )
-    common = find_base(here, there, goal.force)
+    common = _adopted_base(here, there, goal.force)
     _check_adopted(here, there, common, goal.adopt or NEWEST)
     tree = goal.recorded(here)
     below = check_below(tree, there, goal.force)
@@ -436,6 +436,14 @@ def _next_of_both(here: Side, there: Side) -> str:
     """The short name of a snapshot that neither side has: the other one may have been the replica of somebody else."""
     shorts = [found.short for side in (here, *here.members, there) for found in side.snapshots]
     return names.snapshot_name(here.tag, names.next_serial(here.tag, shorts))
+
+
+def _adopted_base(here: Side, there: Side, force: bool) -> Common:
+    try:
+        return find_base(here, there, force)
+    except Diverged as error:
+        error.hint = "force=true throws it away; rename or send it elsewhere first if it matters"
+        raise
 
 
 def _check_adopted(here: Side, there: Side, common: Common, wanted: str) -> None:

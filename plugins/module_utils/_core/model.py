@@ -69,6 +69,7 @@ class Snapshot:
     :param written: bytes written between the snapshot before and this one.
     :param holds: how many holds keep it from being destroyed.
     :param bad_mark: what stands in place of the time of ``sent`` if that is nonsense.
+    :param bookmark: it is only a bookmark: where a stream can start, and nothing else.
     """
 
     dataset: str
@@ -80,15 +81,16 @@ class Snapshot:
     written: int | None = None
     holds: int = 0
     bad_mark: str | None = None
+    bookmark: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.dataset}@{self.short}"
+        return "{}{}{}".format(self.dataset, "#" if self.bookmark else "@", self.short)
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A filesystem or volume with its snapshots, oldest first, as one host showed it.
+    """A filesystem or volume with its snapshots and bookmarks, oldest first, as one host showed it.
 
     :param children: all datasets below it, parents first, where they were looked at: those of a tree that is a pair.
     """
@@ -98,6 +100,7 @@ class Dataset:
     guid: int
     properties: t.Mapping[str, Property]
     snapshots: tuple[Snapshot, ...] = ()
+    bookmarks: tuple[Snapshot, ...] = ()
     children: tuple[Dataset, ...] = ()
 
     def as_tree(self, tag: str) -> Dataset:
@@ -368,7 +371,9 @@ class Side:
     @property
     def next_short(self) -> str:
         """The short name of the snapshot that would be made next."""
-        taken = (found.short for side in (self, *self.members) for found in side.snapshots)
+        # A bookmark of this name says that the peer may have a snapshot of it.
+        sides = (self, *self.members)
+        taken = (found.short for side in sides for found in (*side.snapshots, *side.dataset.bookmarks))
         return names.snapshot_name(self.tag, names.next_serial(self.tag, taken))
 
     def by_guid(self, guid: int) -> Snapshot | None:
@@ -397,6 +402,16 @@ def newest_common(here: Side, there: Side) -> Common | None:
         if found.guid in by_guid:
             return Common(found, by_guid[found.guid])
     return None
+
+
+def newest_base(here: Side, there: Side) -> Common | None:
+    """The newest snapshot of ``there`` that a stream from ``here`` can start from, be it only a bookmark here."""
+    common = newest_common(here, there)
+    by_guid = {found.guid: found for found in there.snapshots}
+    for found in reversed(here.dataset.bookmarks):
+        if found.guid in by_guid and (common is None or found.createtxg > common.here.createtxg):
+            return Common(found, by_guid[found.guid])
+    return common
 
 
 def unsent_bytes(side: Side, base: Snapshot | None) -> int | None:

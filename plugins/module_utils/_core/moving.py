@@ -15,7 +15,7 @@ import typing as t
 from . import trees
 from .errors import Busy, Diverged, Exists, InUse, NoCommonSnapshot, NotReady, PoolFull, ZrepError
 from .freezing import freeze
-from .model import Common, Observed, Side, newest_common
+from .model import Common, Observed, Side, newest_base, newest_common
 from .partial import give_up, is_partial, recover
 from .plan import Plan, predict
 from .roles import UNTOUCHED
@@ -47,7 +47,7 @@ def plan_catch_up(seen: Observed, goal: MoveGoal, settings: Settings) -> Plan:
             steps += complete_record(old, common, found.old.at)
         then = predict(before, steps)
         sender, receiver = at(old, then, found.old.at), at(new, then, found.new.at)
-        steps += push(sender, receiver, end_of(sender, receiver, common), goal.now, settings, found.old.at)
+        steps += push(sender, receiver, end_of(sender, receiver, common), goal.now, settings, found.old.at, False)
     return Plan(seen.filesystem, before, tuple(steps), tuple(trees.remarks(steps)))
 
 
@@ -63,7 +63,8 @@ def _is_level(found: Ends, common: Common, below: trees.Match) -> bool:
 
 
 def _ends_level(old: Side, new: Side, common: Common) -> bool:
-    return old.snapshots[-1].guid == new.snapshots[-1].guid == common.here.guid and old.dataset.written == 0
+    newest = bool(old.snapshots) and old.snapshots[-1].guid == new.snapshots[-1].guid == common.here.guid
+    return newest and old.dataset.written == 0
 
 
 def plan_swap(seen: Observed, goal: MoveGoal, begun: t.Sequence[Step]) -> Plan:
@@ -191,7 +192,7 @@ def _check_base(old: Side, new: Side) -> None:
 
 
 def _check_transfer(old: Side, new: Side) -> None:
-    common = newest_common(old, new)
+    common = newest_base(old, new)
     # What has arrived of an interrupted stream takes room already, so the sum says nothing.
     if common is not None and not is_partial(new):
         check_room(old, new, common.here)

@@ -36,6 +36,7 @@ class Outcome:
     :param more: what was done besides, between other hosts or under other tags.
     :param notes: remarks for people.
     :param idle: all were asked for and there is none.
+    :param preserved: datasets that hold what replicas had of their own before they were overwritten.
     """
 
     now: int
@@ -44,6 +45,7 @@ class Outcome:
     more: list[tuple[Observed, Work]] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
     idle: bool = False
+    preserved: list[dict[str, str]] = dataclasses.field(default_factory=list)
 
     def note_no_master(self, settings: Settings) -> None:
         """Remark that all were asked for and there is none."""
@@ -144,3 +146,15 @@ def carry_out_one(
         raise outcome.refused[0].error
     outcome.done = list(zip([pair for pair, dummy in plans], session.carry_out(plans)))
     return outcome
+
+
+def joined(works: t.Sequence[Work]) -> Work:
+    """Several plans of one pair as one, for the report."""
+    first, last = works[0], works[-1]
+    steps = tuple(step for work in works for step in work.plan.steps)
+    plan = Plan(first.plan.filesystem, first.plan.before, steps, skipped=last.plan.skipped)
+    joined = Work(plan, first.peer, first.features_here, first.features_there)
+    joined.done = [step for work in works for step in work.done]
+    joined.warnings = [warning for work in works for warning in work.warnings]
+    joined.error = next((work.error for work in works if work.error is not None), None)
+    return joined

@@ -9,9 +9,10 @@ import dataclasses
 import typing as t
 
 from . import names, trees
+from .bookmarks import drop
 from .creating import NEWEST, PairGoal, adopt, create, register_there, registered_properties, same_value
 from .errors import BadProperty, PairedElsewhere
-from .model import INHERITED, Endpoint, Observed, Side, newest_common
+from .model import INHERITED, Endpoint, Observed, Side, newest_base
 from .partial import give_up, is_unborn
 from .plan import Plan
 from .roles import check_exists, check_master, check_not_itself, check_replica, no_master
@@ -77,7 +78,7 @@ def _mend(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
             yield from create(here, seen, goal, settings)
             return
         check_master(seen)
-        if newest_common(here, check_replica(here, seen)) is None and goal.force:
+        if newest_base(here, check_replica(here, seen)) is None and goal.force:
             yield from create(here, seen, goal, settings)
             return
         common = find_base(here, there, force=True)
@@ -186,6 +187,7 @@ def _unmake(side: Side, which: str, force: bool, more: t.Sequence[str] = ()) -> 
     shorts = tuple(found.short for found in marked if found not in gone)
     if shorts:
         yield Unmark(which, side.filesystem, why, tag=side.tag, shorts=shorts)
+    yield from drop(side, which, why)
     known = registered_properties(side)
     # What names the other side goes last.
     properties = tuple(name for name in more if name not in known) + known

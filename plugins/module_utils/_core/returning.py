@@ -53,7 +53,8 @@ def check_divergence(found: Ends, goal: MoveGoal) -> list[Part]:
     common = newest_common(old, new)
     if common is None:
         raise NoCommonSnapshot(
-            f"shares no snapshot with {new.host}:{new.filesystem}, so it cannot follow it without a new full copy",
+            f"shares no snapshot with {new.host}:{new.filesystem}, so it cannot follow it without a new full copy, "
+            "which would move about {} bytes".format(new.dataset.number("referenced") or 0),
             host=old.host,
             dataset=old.filesystem,
             left=UNTOUCHED,
@@ -105,17 +106,23 @@ def plan_preserve(seen: Observed, goal: MoveGoal, copies: t.Mapping[str, Dataset
 
 
 def plan_copy(
-    end: End, whole: t.Sequence[Part], goal: MoveGoal, copies: t.Mapping[str, Dataset]
+    end: End,
+    whole: t.Sequence[Part],
+    goal: MoveGoal,
+    copies: t.Mapping[str, Dataset],
+    why: str = "it is to follow its peer",
 ) -> tuple[list[Step], str]:
     """Freeze a side and copy what it has of its own; returns the steps and the name of the copy.
 
     Of a tree that is a tree again: what has something of its own, with all that is above it. A dataset of which the
     other side has nothing is moved there as it is.
+
+    :param why: why it is frozen.
     """
     side, base = whole[0].side, t.cast(Snapshot, whole[0].base)
     name, existing = _choose(end, base, goal, copies)
     _check_room(end, whole, name, copies)
-    steps = freeze(side, end.at, end.features, "it is to follow its peer")
+    steps = freeze(side, end.at, end.features, why)
     wanted = [part for part in whole if part.has_own] or [whole[0]]
     moved: list[str] = []
     for part in whole:
@@ -124,8 +131,8 @@ def plan_copy(
             continue
         if part.base is None:
             moved.append(of.filesystem)
-            why = "the other side has nothing of it"
-            steps.append(RenameDataset(end.at, of.filesystem, why, new_name=place, aside=True, mounted=of.mounted))
+            alone = "the other side has nothing of it"
+            steps.append(RenameDataset(end.at, of.filesystem, alone, new_name=place, aside=True, mounted=of.mounted))
         elif any((found.side.filesystem + "/").startswith(of.filesystem + "/") for found in wanted):
             member = dataclasses.replace(end, side=of)
             steps += _copy_part(member, part.base, goal, place, existing.find(place) if existing else None)

@@ -28,7 +28,7 @@ from .guard import Guard, not_held
 from .locks import check_script_lock
 from .model import Dataset, Observed, Side, Snapshot, newest_common
 from .moving import plan_catch_up, plan_swap, preflight_alone, raise_all
-from .outcome import Outcome
+from .outcome import Outcome, joined
 from .partial import Abandon, Resume
 from .plan import Plan
 from .returning import candidates, follows, in_doubt, plan_preserve, plan_return
@@ -357,7 +357,7 @@ class _Move:
     def _outcome(self) -> Outcome:
         outcome = Outcome(self._goal.now)
         if self._works:
-            work = _joined(self._works)
+            work = joined(self._works)
             work.warnings += self._warnings
             outcome.done = [(self._sight.seen, work)]
         return outcome
@@ -397,15 +397,3 @@ def _tell_how_it_stands(work: Work, old: End, guard: Guard | None) -> None:
     else:
         state = f"the same call goes on; role=master on {place}, which may still be read-only, makes it writable"
     error.left = "; ".join(filter(None, [state, error.left]))
-
-
-def _joined(works: t.Sequence[Work]) -> Work:
-    """Several plans of one move as one, for the report."""
-    first, last = works[0], works[-1]
-    steps = tuple(step for work in works for step in work.plan.steps)
-    plan = Plan(first.plan.filesystem, first.plan.before, steps, skipped=last.plan.skipped)
-    joined = Work(plan, first.peer, first.features_here, first.features_there)
-    joined.done = [step for work in works for step in work.done]
-    joined.warnings = [warning for work in works for warning in work.warnings]
-    joined.error = next((work.error for work in works if work.error is not None), None)
-    return joined

@@ -11,13 +11,16 @@ import typing as t
 from . import names
 from .errors import BadInput, Busy, ZrepError
 from .execute import Work
+from .keeping import Keeper, tell_what_differs
 from .locks import check_script_lock
 from .model import Observed
 from .outcome import Outcome, Refused, plan_pairs
+from .overwriting import check_diverged
 from .plan import Plan
 from .roles import check_master
 from .session import Session, masters, registered, with_recorded_peer
 from .settings import Settings
+from .swapping import PRESERVE
 from .syncing import SyncGoal, is_fresh, plan_rewind, plan_sync
 
 
@@ -45,6 +48,7 @@ def sync(
             names.check_snapshot(short)
     with Session(settings, dry) as session:
         goal = SyncGoal(session.now, **options)
+        check_diverged(goal.diverged, goal.force)
         outcome = Outcome(session.now)
         pairs = candidates(session, list(wanted), everything, goal.only_if_changed, outcome)
         if everything and not pairs and not outcome.refused:
@@ -61,8 +65,17 @@ def sync(
             done = not wanted.get(seen.filesystem) and side is not None and is_fresh(side, goal)
             (fresh if done else stale).append(seen)
         plans = [(seen, plan_sync(seen, goal, settings)) for seen in fresh]
-        plans += plan_pairs(session, stale, planner, outcome)
-        outcome.done = in_order(zip([seen for seen, dummy in plans], session.carry_out(plans)), pairs)
+        preserve = goal.force and goal.diverged == PRESERVE
+        keeper = Keeper(session, preserve)
+        # What a replica loses by going back was perhaps written a moment ago, and no stream would find it out.
+        careful = [seen for seen in stale if preserve or wanted.get(seen.filesystem)]
+        plans += keeper.plan_pairs(careful, planner, wanted, outcome)
+        plans += plan_pairs(session, [seen for seen in stale if seen not in careful], planner, outcome)
+        works = zip([seen for seen, dummy in plans], session.carry_out(plans))
+        outcome.done += [(seen, keeper.complete(seen, work)) for seen, work in works]
+        outcome.done = in_order(outcome.done, pairs)
+        tell_what_differs(session, outcome)
+        outcome.preserved = [kept._asdict() for kept in keeper.kept]
         excuse_busy(outcome, goal, skip_busy)
         outcome.notes += [f"{seen.filesystem}: {plan.skipped}" for seen, plan in plans if plan.skipped]
         return outcome

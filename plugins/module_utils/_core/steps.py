@@ -180,15 +180,18 @@ class Mark(Step):
     repeatable = True
     tag: str = names.DEFAULT_TAG
     sent: int = 0
+    bookmark: bool = dataclasses.field(default=False, compare=False)
+    """Also make a bookmark of it, where zfs has them: a base that remains when the snapshot is destroyed."""
 
     @property
     def group(self) -> t.Hashable:
-        return (self.action, self.side, self.tag, self.sent)
+        return (self.action, self.side, self.tag, self.sent, self.bookmark)
 
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
-        return zfs.set_properties(
-            {names.property_name(self.tag, "sent"): str(self.sent)}, _targets(self, also), features
-        )
+        name = names.property_name(self.tag, "sent")
+        if self.bookmark and features.modern:
+            return zfs.mark_and_bookmark(name, str(self.sent), _targets(self, also))
+        return zfs.set_properties({name: str(self.sent)}, _targets(self, also), features)
 
     def apply(self, state: State) -> State:
         return with_snapshots(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from . import names, zfs
@@ -79,7 +80,7 @@ class Send(Step):
         return state.replace(other(self.side), root.put(after) if root else after)
 
     def describe(self) -> str:
-        since = f" from {names.split_snapshot(self.base)[1]}" if self.base else " in full"
+        since = " from {}".format(re.split("[@#]", self.base)[1]) if self.base else " in full"
         return f"send {self.target}{since} to {self.destination}"
 
 

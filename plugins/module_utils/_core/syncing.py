@@ -16,8 +16,9 @@ import dataclasses
 import typing as t
 
 from . import names, trees
+from .bookmarks import drop
 from .errors import Diverged, NoCommonSnapshot, NotFound, PoolFull
-from .model import Common, Observed, Side, Snapshot, newest_common
+from .model import Common, Observed, Side, Snapshot, newest_base
 from .partial import give_up, is_unborn, recover
 from .plan import Plan, predict
 from .retention import plan_expiry
@@ -26,6 +27,10 @@ from .settings import Settings
 from .state import HERE, PEER, State
 from .steps import Destroy, Mark, RenameSnapshot, Rollback, Step, TakeSnapshot, Unmark
 from .streams import Send, other
+
+OVERWRITE = (
+    "force=true overwrites it, after it was copied into a dataset of its own unless diverged=discard gives it up"
+)
 
 # Phases let many filesystems share commands; see execute.py.
 PREPARE, SNAPSHOT, SEND, MARK_THERE, MARK_HERE, EXPIRE = range(6)
@@ -39,7 +44,8 @@ class SyncGoal:
     :param max_age: a last sync younger than this many seconds is good enough.
     :param only_if_changed: without anything written since, only move the mark.
     :param send_only: send the newest snapshot there is instead of taking one.
-    :param force: throw away what the replica has of its own.
+    :param force: overwrite what the replica has of its own.
+    :param diverged: with ``force``: PRESERVE that in a dataset of its own first, or DISCARD it.
     :param expire: apply the savecounts of both sides afterwards.
     """
 
@@ -48,6 +54,7 @@ class SyncGoal:
     only_if_changed: bool = False
     send_only: bool = False
     force: bool = False
+    diverged: str = "preserve"
     expire: bool = True
 
 
@@ -92,7 +99,7 @@ def plan_sync(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
 
 def find_base(here: Side, there: Side, force: bool) -> Common:
     """The newest common snapshot, which must be the replica's newest unless its own ones may go."""
-    common = newest_common(here, there)
+    common = newest_base(here, there)
     if common is None:
         size = here.dataset.number("referenced") or 0
         raise NoCommonSnapshot(
@@ -117,7 +124,7 @@ def find_base(here: Side, there: Side, force: bool) -> Common:
             host=there.host,
             dataset=there.filesystem,
             left="nothing was changed",
-            hint="force=true throws them away; rename or send them elsewhere first if they matter",
+            hint=OVERWRITE,
         )
     if there.dataset.written and not force:
         raise Diverged(
@@ -125,7 +132,7 @@ def find_base(here: Side, there: Side, force: bool) -> Common:
             host=there.host,
             dataset=there.filesystem,
             left="nothing was changed",
-            hint="force=true throws away what was written there",
+            hint=OVERWRITE,
         )
     return common
 
@@ -160,7 +167,7 @@ def check_below(here: Side, there: Side, force: bool) -> trees.Match:
 
 def end_of(sender: Side, receiver: Side, common: Common) -> Snapshot:
     """The snapshot of the sender at which the receiver stands, as both are or as a plan will have left them."""
-    now = newest_common(sender, receiver)
+    now = newest_base(sender, receiver)
     return now.here if now else common.here
 
 
@@ -171,7 +178,7 @@ def complete_record(here: Side, common: Common, which: str = HERE) -> t.Iterator
     :param which: which of the two hosts that is.
     """
     name = names.parse_snapshot(here.tag, common.there.short)
-    if name is None or name.unsent:
+    if name is None or name.unsent or common.here.bookmark:
         return
     why = "it arrived in an earlier run that could not record it"
     target = common.here.name
@@ -197,7 +204,7 @@ def roll_replica_back(there: Side, common: Common, which: str = PEER) -> Step:
     return Rollback(
         which,
         common.there.name,
-        "force was given: what the replica has of its own is thrown away",
+        "force was given: what the replica has of its own is overwritten",
         phase=PREPARE,
         loses=tuple(found.short for found in there.after(common.there)),
     )
@@ -242,11 +249,20 @@ def transfer(
     return push(here, there, base, goal.now, settings, which)
 
 
-def push(here: Side, there: Side, base: Snapshot, now: int, settings: Settings, which: str = HERE) -> list[Step]:
+def push(
+    here: Side,
+    there: Side,
+    base: Snapshot,
+    now: int,
+    settings: Settings,
+    which: str = HERE,
+    bookmark: bool = True,
+) -> list[Step]:
     """Take a snapshot, send it from a base and record it on both sides.
 
     :param here: the sending side.
     :param which: which of the two hosts that is.
+    :param bookmark: the sending side goes on to send, so it keeps a bookmark.
     """
     target = f"{here.filesystem}@{here.next_short}"
     lost = "it could not be sent"
@@ -258,34 +274,50 @@ def push(here: Side, there: Side, base: Snapshot, now: int, settings: Settings, 
         undo = Destroy(which, here.filesystem, lost, shorts=(here.next_short,), recursive=tree)
     take = TakeSnapshot(which, target, "a new state to send", phase=SNAPSHOT, undo=undo, recursive=tree)
     below = trees.bring(here, there, here.next_short, now, settings, which)
-    return [take, *below, *send_steps(here, there, base, target, now, settings, which)]
+    return [take, *below, *send_steps(here, there, base, target, now, settings, which, bookmark)]
 
 
 def send_steps(
-    here: Side, there: Side, base: Snapshot, target: str, sent: int, settings: Settings, which: str = HERE
+    here: Side,
+    there: Side,
+    base: Snapshot,
+    target: str,
+    sent: int,
+    settings: Settings,
+    which: str = HERE,
+    bookmark: bool = True,
 ) -> list[Step]:
     """Send a snapshot from a base and record it on both sides.
 
     :param here: the sending side.
     :param which: which of the two hosts that is.
+    :param bookmark: the sending side goes on to send, so it keeps a bookmark.
     """
     _dummy, short = names.split_snapshot(target)
     arrived = f"{there.filesystem}@{short}"
     why = f"{there.host}:{there.filesystem} confirmed it"
+    first = Send(
+        which,
+        target,
+        f"the replica ends at {base.short}",
+        phase=SEND,
+        base=base.name,
+        destination=there.filesystem,
+        intermediates=settings.intermediates and not base.bookmark,
+        options=settings.send_options,
+        resumable=settings.resume,
+    )
+    sends: list[Step] = [first]
+    between = [found for found in here.after(base) if found.name != target]
+    if base.bookmark and settings.intermediates and between:
+        # A stream from a bookmark brings one snapshot only.
+        rest = dataclasses.replace(first, base=between[0].name, intermediates=True)
+        sends = [dataclasses.replace(first, target=between[0].name), rest]
     return [
-        Send(
-            which,
-            target,
-            f"the replica ends at {base.short}",
-            phase=SEND,
-            base=base.name,
-            destination=there.filesystem,
-            intermediates=settings.intermediates,
-            options=settings.send_options,
-            resumable=settings.resume,
-        ),
+        *sends,
         Mark(other(which), arrived, why, phase=MARK_THERE, tag=here.tag, sent=sent),
-        Mark(which, target, why, phase=MARK_HERE, tag=here.tag, sent=sent),
+        Mark(which, target, why, phase=MARK_HERE, tag=here.tag, sent=sent, bookmark=bookmark),
+        *(drop(here, which, f"{short} has one now", EXPIRE, keep=short) if bookmark else ()),
     ]
 
 
@@ -326,7 +358,15 @@ def plan_rewind(seen: Observed, short: str, force: bool) -> Plan:
             host=there.host,
             dataset=there.filesystem,
             left="nothing was changed",
-            hint="force=true throws them away",
+            hint=OVERWRITE,
+        )
+    if there.dataset.written and not force:
+        raise Diverged(
+            f"was written to since {there.snapshots[-1].short}: {there.dataset.written} bytes",
+            host=there.host,
+            dataset=there.filesystem,
+            left="nothing was changed",
+            hint=OVERWRITE,
         )
     why = f"the replica is to stand at {short}"
     steps: list[Step] = []
@@ -335,7 +375,7 @@ def plan_rewind(seen: Observed, short: str, force: bool) -> Plan:
     if marked:
         steps.append(Unmark(HERE, here.filesystem, why, tag=here.tag, shorts=marked))
     later = there.after(held)
-    if later:
+    if later or there.dataset.written:
         steps += give_up(there, PEER, f"the replica goes back to {short}")
         steps.append(Rollback(PEER, held.name, why, loses=tuple(found.short for found in later)))
     for branch in trees.match(here, there).branches if here.recursive else ():

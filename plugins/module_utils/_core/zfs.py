@@ -156,9 +156,13 @@ def parse_get(text: str, properties: t.Sequence[str], tag: str, host: str) -> di
     """
     plain: dict[str, dict[str, Property]] = {}
     snapshots: dict[str, list[Snapshot]] = {}
+    bookmarks: dict[str, list[Snapshot]] = {}
     for name, values in _blocks(text, properties, host):
         if "#" in name:
-            continue  # A bookmark; they are listed with the rest by versions that have them.
+            # They are listed with the rest by versions that have them.
+            dataset, short = name.split("#", 1)
+            bookmarks.setdefault(dataset, []).append(_bookmark(dataset, short, values, host))
+            continue
         dataset, short = names.split_snapshot(name)
         if short:
             snapshots.setdefault(dataset, []).append(_snapshot(dataset, short, values, tag, host))
@@ -166,8 +170,11 @@ def parse_get(text: str, properties: t.Sequence[str], tag: str, host: str) -> di
             plain[name] = values
     found = {}
     for name, values in plain.items():
-        own = sorted(snapshots.get(name, ()), key=lambda snapshot: snapshot.createtxg)
-        found[name] = Dataset(name, values["type"].value, _whole(values, "guid", name, host), values, tuple(own))
+        own, marks = (
+            tuple(sorted(kind.get(name, ()), key=lambda snapshot: snapshot.createtxg))
+            for kind in (snapshots, bookmarks)
+        )
+        found[name] = Dataset(name, values["type"].value, _whole(values, "guid", name, host), values, own, marks)
     return found
 
 
@@ -221,6 +228,13 @@ def _snapshot(dataset: str, short: str, values: t.Mapping[str, Property], tag: s
         _number(values, "userrefs") or 0,
         mark.value if mark.source == LOCAL and sent is None else None,
     )
+
+
+def _bookmark(dataset: str, short: str, values: t.Mapping[str, Property], host: str) -> Snapshot:
+    guid, txg, creation = (
+        _whole(values, name, f"{dataset}#{short}", host) for name in ("guid", "createtxg", "creation")
+    )
+    return Snapshot(dataset, short, guid, txg, creation, bookmark=True)
 
 
 def _whole(values: t.Mapping[str, Property], name: str, dataset: str, host: str) -> int:
@@ -289,6 +303,48 @@ def destroy_snapshots(targets: t.Sequence[str], features: Features, recursive: b
         shorts = [names.split_snapshot(target)[1] for target in targets if names.split_snapshot(target)[0] == dataset]
         commands += [(*head, "{}@{}".format(dataset, ",".join(part))) for part in _chunks(shorts)]
     return commands
+
+
+_MARK_AND_BOOKMARK = """\
+tell() {
+cat <<'END'
+local words = (...)["argv"]
+for number = 3, #words do
+    local failed = zfs.sync.set_prop(words[number], words[1], words[2])
+    if failed ~= 0 then error(failed) end
+    local bookmark = string.gsub(words[number], "@", "#")
+    failed = zfs.sync.bookmark(words[number], bookmark)
+    if failed ~= 0 and failed ~= 17 then error(failed) end
+end
+END
+}
+pool=$1 name=$2 value=$3
+shift 3
+if tell | zfs program "$pool" - "$name" "$value" "$@" >/dev/null 2>&1; then exit; fi
+zfs set "$name=$value" "$@" || exit
+for target; do
+    zfs bookmark "$target" "${target%@*}#${target#*@}" || echo "$target has no bookmark" >&2
+done
+exit 0
+"""
+
+
+def mark_and_bookmark(name: str, value: str, targets: t.Sequence[str]) -> list[Argv]:
+    """Set a property on snapshots and make a bookmark of the same name for each: one process for each pool.
+
+    A channel program (zfs-program(8)) does both, where zfs has them and we are root; elsewhere it takes one command
+    more for each snapshot. That a bookmark cannot be made is no failure.
+    """
+    commands: list[Argv] = []
+    for pool in dict.fromkeys(names.pool_of(target) for target in targets):
+        own = [target for target in targets if names.pool_of(target) == pool]
+        commands += _many(("sh", "-c", _MARK_AND_BOOKMARK, "sh", pool, name, value), own)
+    return commands
+
+
+def destroy_bookmark(name: str) -> Argv:
+    """Destroy one bookmark; zfs takes one a command."""
+    return ("zfs", "destroy", name)
 
 
 def rename(old: str, new: str, recursive: bool = False) -> Argv:
@@ -516,4 +572,6 @@ def _called(argv: Argv) -> str:
     """What people call a command."""
     if argv[:3] == ("sh", "-c", _REMOUNT):
         return "zfs unmount; zfs mount"
+    if argv[:3] == ("sh", "-c", _MARK_AND_BOOKMARK):
+        return "zfs set"
     return argv[2] if argv[0] == "sh" else " ".join(argv[:2])
