@@ -65,6 +65,7 @@ def pairs(fresh, host1: Host, host2: Host) -> list[Pair]:
     return made
 
 
+@pytest.mark.both
 def test_one_incremental_sync_with_expiry(lab: Lab, pairs: list[Pair]) -> None:
     with counted(lab) as cost:
         result = pairs[0].sync()
@@ -152,6 +153,7 @@ def test_checking_costs_no_more_than_looking(lab: Lab, pairs: list[Pair]) -> Non
     assert cost.connections == 1
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("at", ["a", "b"])
 def test_a_planned_move(lab: Lab, pairs: list[Pair], at: str) -> None:
     pair = pairs[0]

@@ -52,6 +52,7 @@ def script_pair(fresh, host1: Host, host2: Host) -> Pair:
     return made
 
 
+@pytest.mark.both
 @pytest.mark.acceptance(46)
 @BOTH_ENDS
 def test_case_46_a_planned_move(pair: Pair, at: str) -> None:

@@ -45,6 +45,7 @@ def test_case_01_dest_host_is_recorded_as_typed(fresh, lab: Lab, host1: Host, ho
         assert not again.changed
 
 
+@pytest.mark.both
 @pytest.mark.acceptance(2)
 def test_case_02_the_replica_after_init(fresh, host1: Host, host2: Host) -> None:
     """B has the same five values (local or received), no local master, readonly=on, is not mounted, has
@@ -115,13 +116,6 @@ def test_case_06_an_unsent_snapshot_keeps_its_serial(fresh, host1: Host, host2: 
     pair = make_pair(fresh, host1, host2)
     host1.zfs("snapshot", f"{pair.fs}@zrep_00000c_unsent")
     assert zrep_snapshot(host1, filesystem=pair.fs)["snapshots"] == [f"{pair.fs}@zrep_00000d"]
-
-
-@pytest.mark.acceptance(7)
-@pytest.mark.skip(reason="zfs-fuse receives properties as local ones; needs the lab with OpenZFS")
-def test_case_07_a_received_master_is_no_master() -> None:
-    """Given a replica holding zrep:master=yes with source received, then it is not master, and a sync to it is
-    allowed. (On any zfs: tests/unit proves it on values.)"""
 
 
 @pytest.mark.acceptance(8)
@@ -214,6 +208,7 @@ def test_case_12_the_identity_is_the_short_name(fresh, host2: Host) -> None:
         assert [found["filesystem"] for found in zrep_sync(long, filesystem="all")["pairs"]] == ["pool1/fs"]
 
 
+@pytest.mark.both
 def test_making_a_pair_twice_changes_nothing_the_second_time(fresh, host1: Host, host2: Host) -> None:
     pair = make_pair(fresh, host1, host2, savecount=3, peer_savecount=7, peer_properties={"compression": "on"})
     before = dump(host1, host2)

@@ -112,6 +112,7 @@ def assert_backup_layout(pair: Pair) -> None:
 # -- making a pair --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both
 @pytest.mark.acceptance(7)
 @pytest.mark.parametrize("tag", ["zrep", "dc"])
 def test_a_first_copy_is_fetched_and_both_sides_registered(client: Pair, tag: str) -> None:

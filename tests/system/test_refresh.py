@@ -36,6 +36,7 @@ def pair(fresh, host1: Host, host2: Host) -> Pair:
 # -- what it does ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.both
 @pytest.mark.acceptance(34)
 def test_case_34_pulled_recorded_and_expired_on_both_sides(pair: Pair) -> None:
     for host, dataset in ((pair.a, pair.fs), (pair.b, pair.dest)):

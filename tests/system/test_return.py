@@ -94,6 +94,7 @@ def test_case_49_the_script_gives_in_on_the_old_master(pair: Pair) -> None:
     assert_works(after)
 
 
+@pytest.mark.both
 def test_the_facts_to_choose_by(pair: Pair) -> None:
     done(zrep_snapshot(pair.a, filesystem=pair.fs))
     pair.a.zfs("snapshot", f"{pair.fs}@daily-1")
@@ -149,6 +150,7 @@ def test_both_sets_of_files_exist_afterwards(pair: Pair, winner: str, at: str) -
     assert again["preserved"] is None
 
 
+@pytest.mark.both
 def test_every_snapshot_of_its_own_is_in_the_copy(pair: Pair) -> None:
     """By its identity, whoever made it, and what was written after the last one too."""
     own = ["daily-1", "zrep_000002", "zrep_000003_unsent", "other_000001", "a b:c.d"]

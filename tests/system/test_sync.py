@@ -23,6 +23,7 @@ def pair(fresh, host1: Host, host2: Host) -> Pair:
     return ready_pair(fresh, host1, host2)
 
 
+@pytest.mark.both
 @pytest.mark.acceptance(13)
 def test_case_13_the_next_snapshot_is_sent_and_marked(pair: Pair) -> None:
     """Given n sent, when sync runs with new data, then B gets n+1, both marked with the same sent, and the number is
@@ -96,6 +97,7 @@ def test_case_16_nothing_to_send_still_expires(pair: Pair) -> None:
     assert not pair.sync(send_only=True).changed
 
 
+@pytest.mark.both
 @pytest.mark.acceptance(27)
 def test_case_27_without_change_only_the_mark_moves(pair: Pair) -> None:
     """Given -c and no change since last sent, then no new snapshot and the sent of the last sent snapshot moves; (+) on
@@ -211,12 +213,6 @@ def test_case_29_what_only_the_replica_has_needs_force(pair: Pair) -> None:
     assert pair.dump() == before
     assert not zrep_sync(pair.a, filesystem=f"{pair.fs}@zrep_000000", force=True).failed
     assert pair.on_b() == ["zrep_000000"]
-
-
-@pytest.mark.acceptance(31)
-@pytest.mark.skip(reason="zfs-fuse cannot send a volume here ('Function not implemented'); needs the lab with OpenZFS")
-def test_case_31_volumes() -> None:
-    """Given volumes, then init, sync, failover work as for filesystems except mounting."""
 
 
 def test_max_age_leaves_a_young_replica_alone(pair: Pair) -> None:

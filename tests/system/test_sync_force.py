@@ -50,6 +50,7 @@ def test_the_refusal_has_the_facts(pair: Pair) -> None:
     assert pair.try_sync(diverged="discard").code == "bad_input"
 
 
+@pytest.mark.both
 def test_what_the_replica_has_is_preserved_then_overwritten(pair: Pair) -> None:
     pair.b.zfs("snapshot", f"{pair.dest}@daily")
     pair.b.write_file(f"/{pair.dest}/later", "later\n")

@@ -63,6 +63,7 @@ def lasting(host: Host, dataset: str) -> tuple[Any, ...]:
     return record(host, dataset), guids(host, dataset), files(host, f"{dataset}@{list(guids(host, dataset))[-1]}")
 
 
+@pytest.mark.both
 @pytest.mark.acceptance(48)
 def test_case_48_the_master_is_dead(pair: Pair) -> None:
     """Given N with A down, when `takeover -L b` runs on B, then 8.4; A untouched."""

@@ -15,7 +15,20 @@ import typing as t
 
 from . import names, trees
 from .errors import BadProperty, Diverged, Exists, NoCommonSnapshot, NotFound, PartialReceive, PoolFull, SplitBrain
-from .model import ALL, LOCAL, RECEIVED, USER_PROPERTIES, Common, Dataset, Endpoint, Observed, Property, Side, Snapshot
+from .model import (
+    ALL,
+    LOCAL,
+    NONE,
+    RECEIVED,
+    USER_PROPERTIES,
+    Common,
+    Dataset,
+    Endpoint,
+    Observed,
+    Property,
+    Side,
+    Snapshot,
+)
 from .partial import give_up, is_unborn, recover, rest, wanted
 from .settings import Settings
 from .state import HERE, PEER
@@ -78,12 +91,12 @@ class PairGoal:
         if self.recursive or (self.recursive is not None and side.recursive):
             found["recursive"] = "yes" if self.recursive else "no"
         if self.exclude or (self.exclude is not None and side.excluded):
-            found["exclude"] = ",".join(self.exclude)
+            found["exclude"] = ",".join(self.exclude) or NONE
         place = here.dataset.value("mountpoint") or ""
         if self.keep_mountpoint and place.startswith("/"):
             found["mountpoint"] = place
         elif self.keep_mountpoint is False and side.place:
-            found["mountpoint"] = ""
+            found["mountpoint"] = NONE
         return {names.property_name(here.tag, name): value for name, value in found.items()}
 
     def recorded(self, here: Side) -> Side:

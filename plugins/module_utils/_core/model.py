@@ -40,6 +40,8 @@ USER_PROPERTIES = (
     "drill",
 )
 ALL = "all"
+NONE = "none"
+"""For nothing, since a property cannot be set to an empty value."""
 PRESERVED_FROM = "preserved-from"
 """On a dataset that preserves what a side had of its own, and on no pair: the snapshot since which it had it."""
 
@@ -192,12 +194,13 @@ class Side:
     @property
     def excluded(self) -> tuple[str, ...]:
         """The properties of the master that are not to go to the replica, or ALL."""
-        return tuple(name for name in (self._own("exclude") or "").split(",") if name)
+        return tuple(name for name in (self._own("exclude") or "").split(",") if name not in ("", NONE))
 
     @property
     def place(self) -> str:
         """Where this dataset is to be mounted while its side is the master, empty for where it is."""
-        return self._own("mountpoint") or ""
+        found = self._own("mountpoint") or ""
+        return found if found.startswith("/") else ""
 
     @property
     def below(self) -> tuple[Side, ...]:
