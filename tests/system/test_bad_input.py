@@ -146,7 +146,7 @@ def test_other_options_of_a_sync(host1: Host, host2: Host, options: dict[str, An
 def test_what_ansible_refuses(host1: Host) -> None:
     for result in (
         zrep_sync(host1),
-        zrep_sync(host1, filesystem="all", direction="pull"),
+        zrep_sync(host1, filesystem="all", direction="sideways"),
         zrep_sync(host1, filesystem="all", max_age="soon"),
         zrep_pair(host1, filesystem="pool1/x", state="present"),
         zrep_pair(host1, filesystem="pool1/x", state="gone"),

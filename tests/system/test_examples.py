@@ -31,6 +31,7 @@ def prepared(lab: Lab, host1: Host, host2: Host) -> Lab:
     """What the examples start from: a filesystem, and one with a copy that was made by hand."""
     host1.zfs("create", "pool1/prodfs")
     host1.zfs("create", "pool1/manual")
+    host1.zfs("create", "-p", "pool1/projects/one")
     host1.zfs("snapshot", "pool1/manual@by-hand")
     host1.run("zfs send pool1/manual@by-hand | ssh host2 zfs receive -u pool2/manual")
     return lab
@@ -54,7 +55,8 @@ def test_examples_run_as_they_stand(prepared: Lab, tmp_path: Path) -> None:
 def test_examples_of_moves_run_as_they_stand(prepared: Lab, tmp_path: Path) -> None:
     """Each on the host that has the filesystem which it names."""
     pair, *_rest = examples("zrep_pair")
-    moves = examples("zrep_failover")
+    # With several destinations it takes three hosts: test_repoint.py has them.
+    moves = [task for task in examples("zrep_failover") if "repoint" not in task["zfsops.zrep.zrep_failover"]]
     plays = [{"hosts": "host1", "gather_facts": False, "tasks": [pair]}]
     for task in moves:
         pool = task["zfsops.zrep.zrep_failover"]["filesystem"].partition("/")[0]

@@ -223,6 +223,7 @@ def test_at_a_terminal_somebody_is_asked(bench: Bench, answer: str) -> None:
     assert len(bench.log()) == (5 if answer == "yes" else 0)
 
 
+@pytest.mark.slow
 @SLOW
 def test_failback_asks_too(bench: Bench) -> None:
     bench("takeover", *YES)
@@ -286,6 +287,7 @@ def test_a_move_that_fails_starts_production_again(bench: Bench) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_an_after_hook_that_fails_is_told_but_the_move_counts(bench: Bench) -> None:
     with_hooks(bench)
     bench.variables["zrep_after"]["master"] = "false"
@@ -296,6 +298,7 @@ def test_an_after_hook_that_fails_is_told_but_the_move_counts(bench: Bench) -> N
     assert [entry[1] for entry in bench.log()] == ["stop", "ready", "tidy"]
 
 
+@pytest.mark.slow
 def test_a_host_that_is_lost_on_the_way_stops_the_move(bench: Bench) -> None:
     with_hooks(bench)
     bench.second_pair()
@@ -387,6 +390,7 @@ def test_takeover_never_speaks_to_the_dead_master(bench: Bench, options: tuple[s
     assert bench("takeover", *options).results == [("prodfs", "unchanged")]
 
 
+@pytest.mark.slow
 @SLOW
 def test_a_survivor_that_is_the_declared_master_takes_over_too(bench: Bench) -> None:
     pair = bench.prodfs
@@ -397,6 +401,7 @@ def test_a_survivor_that_is_the_declared_master_takes_over_too(bench: Bench) -> 
     assert is_master(pair.a, pair.fs)
 
 
+@pytest.mark.slow
 def test_each_takeover_is_for_itself(bench: Bench) -> None:
     """One that fails keeps no other one from being done."""
     home = bench.second_pair(before={"replica": "true"})
@@ -450,6 +455,7 @@ def test_the_old_master_returns_and_nothing_is_lost(split: Bench) -> None:
     assert split.log() == before
 
 
+@pytest.mark.slow
 def test_the_master_role_moves_back_if_that_was_asked_for(split: Bench) -> None:
     pair = split.prodfs
     done = split("failback", *YES, "-e", "zrep_diverged=discard", "-e", "zrep_failback_move=true")
@@ -467,6 +473,7 @@ def test_the_master_role_moves_back_if_that_was_asked_for(split: Bench) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", ["host1", pytest.param("host2", marks=SLOW)])
 def test_what_stands_against_the_way_back_is_told_after_the_return(bench: Bench, fresh, home: str) -> None:
     ends = (bench.host1, bench.host2) if home == "host1" else (bench.host2, bench.host1)
@@ -480,6 +487,7 @@ def test_what_stands_against_the_way_back_is_told_after_the_return(bench: Bench,
     assert not is_master(pair.a, pair.fs)
 
 
+@pytest.mark.slow
 @SLOW
 def test_the_side_to_keep_can_be_named(split: Bench) -> None:
     done = split("failback", *YES, "-e", "zrep_diverged=discard", "-e", "zrep_to=host1")
@@ -488,6 +496,7 @@ def test_the_side_to_keep_can_be_named(split: Bench) -> None:
     assert not is_master(split.host2, split.prodfs.dest)
 
 
+@pytest.mark.slow
 def test_services_of_a_master_that_could_not_return_stay_stopped(split: Bench) -> None:
     """It is not the master that counts, so nothing may be started there."""
     user = split.host1.popen(f"exec 3>>/{split.prodfs.fs}/open; exec sleep 300")
@@ -523,6 +532,7 @@ def test_a_drill_runs_the_check_on_a_clone_and_leaves_a_record(bench: Bench) -> 
     assert 1 <= found["seconds"] == done.summary[0]["seconds"]["check"] < 60
 
 
+@pytest.mark.slow
 def test_a_check_that_fails_is_recorded_and_fails_the_play(bench: Bench) -> None:
     home = bench.second_pair(drill_check="true")
     bench.variables["zrep_drill_check"] = "sh -c 'echo $ZREP_CLONE is no good >&2; exit 1'"
@@ -549,6 +559,7 @@ def test_what_a_drill_that_was_killed_left_is_no_hindrance(bench: Bench) -> None
     assert not exists(pair.b, f"{pair.dest}_drill")
 
 
+@pytest.mark.slow
 def test_what_is_no_clone_of_a_drill_is_left_alone_and_the_drill_fails(bench: Bench) -> None:
     pair = bench.prodfs
     pair.b.zfs("create", f"{pair.dest}_drill")
@@ -558,6 +569,7 @@ def test_what_is_no_clone_of_a_drill_is_left_alone_and_the_drill_fails(bench: Be
     assert dump(bench.host1, bench.host2) == before
 
 
+@pytest.mark.slow
 @SLOW
 def test_a_drill_in_check_mode_changes_nothing(bench: Bench) -> None:
     bench.variables["zrep_drill_check"] = bench.hook("checked")
@@ -576,6 +588,7 @@ def test_the_replica_is_drilled_wherever_it_is_and_mounted_where_it_may(bench: B
     assert done.summary[0]["replica"] == f"host1:{bench.prodfs.fs}"
 
 
+@pytest.mark.slow
 def test_a_pair_without_a_replica_keeps_no_other_one_from_its_drill(bench: Bench) -> None:
     home = bench.second_pair()
     bench.host2.zfs("set", "zrep:master=yes", bench.prodfs.dest)

@@ -42,6 +42,7 @@ def playbook(lab: Lab, pair: Pair, host1: Host, tmp_path: Path):
         yield Playbooks(lab, tmp_path / "pairs.json")
 
 
+@pytest.mark.slow
 def test_made_and_synced_beside_a_pair_that_pushes(playbook: Playbooks, pair: Pair) -> None:
     pair.b.zfs("create", "pool2/home")
     before = dump(pair.a, pair.b)
@@ -84,6 +85,7 @@ def test_moves_and_drills_are_made_by_the_server(playbook: Playbooks, pair: Pair
     assert changes(playbook("failover", [CLIENT], *YES, "-e", "zrep_to=host1")) == 0
 
 
+@pytest.mark.slow
 def test_a_client_that_was_away_comes_back(playbook: Playbooks, pair: Pair) -> None:
     playbook("pair", [CLIENT])
     playbook("takeover", [CLIENT], *YES, "-e", "zrep_to=host2")
@@ -98,6 +100,7 @@ def test_a_client_that_was_away_comes_back(playbook: Playbooks, pair: Pair) -> N
     pair.assert_same()
 
 
+@pytest.mark.slow
 def test_the_server_returns_as_the_replica_of_a_client_that_stays(playbook: Playbooks, pair: Pair) -> None:
     playbook("pair", [CLIENT])
     playbook("takeover", [CLIENT], *YES, "-e", "zrep_to=host2")
