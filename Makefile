@@ -4,7 +4,7 @@ CHECK = python=$$($(ENV) python) && exec $$python tests/tools/check.py
 export LC_ALL := C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help zrep demo startup counts test test-more units-all test-openzfs campaign test-all lint format units sanity sanity-oldest system docs build importer clean
+.PHONY: help zrep demo startup counts test test-more units-all openzfs test-openzfs campaign test-all lint format units sanity sanity-oldest system docs build importer clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -34,6 +34,9 @@ test-more: ## units on every Python, the acceptance cases once more through the 
 
 units-all: ## unit tests on each Python from 3.8 to 3.13
 	@$(CHECK) units-all units-all-oldest
+
+openzfs: ## a sample of the system tests on OpenZFS guests, where these are at hand (root)
+	@$(CHECK) openzfs-sample
 
 test-openzfs: ## all system tests on OpenZFS guests, which are made if need be (root; hours)
 	@$(CHECK) openzfs-lab

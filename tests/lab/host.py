@@ -340,7 +340,12 @@ class Host:
 
     def lose(self, address: str) -> None:
         """Lose what goes to an address."""
+        self.disturbed = True
         self.run(["ip", "route", "replace", "blackhole", address])
+
+    def find(self, address: str) -> None:
+        """Undo that."""
+        self.run(["ip", "route", "del", "blackhole", address], check=False)
 
     def _root(self) -> Path:
         return Path(f"/proc/{self._init().pid}/root")

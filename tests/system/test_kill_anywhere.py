@@ -260,7 +260,8 @@ OPERATIONS = (
 def _campaigns() -> list[Any]:
     """Each operation in each way; for every day those that show the most, by turns, the rest in ``make campaign``.
 
-    To be killed after a command is mostly the same as before the next one; to lose the peer before one, as after the last.
+    To be killed after a command is mostly the same as before the next one, and to lose the peer before one as after the
+    last.
     """
     found = []
     for number, operation in enumerate(OPERATIONS):

@@ -32,10 +32,16 @@ class Remount(Step):
 
 @dataclasses.dataclass(frozen=True)
 class Mount(Step):
+    """Mount a filesystem.
+
+    :param perhaps: a step before may have done it.
+    """
+
     action = "mount"
+    perhaps: bool = False
 
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
-        return [zfs.mount(self.target)]
+        return [zfs.mount_if_needed(self.target) if self.perhaps else zfs.mount(self.target)]
 
     def apply(self, state: State) -> State:
         return with_properties(state, self.side, self.target, {"mounted": "yes"})

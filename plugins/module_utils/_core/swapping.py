@@ -235,7 +235,7 @@ def mount(end: End) -> list[Step]:
     """Mount a side if it can be, and what is below it as it would be at boot."""
     wanted = [side for side in end.side.members if side.dataset.value("canmount") == "on"]
     return [
-        Mount(end.at, side.filesystem, "a master is in use")
+        Mount(end.at, side.filesystem, "a master is in use", perhaps=bool(wrong_places(end.side)))
         for side in (end.side, *wanted)
         if side.mountable and not side.mounted
     ]

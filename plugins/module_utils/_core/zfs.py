@@ -421,6 +421,12 @@ def mount(dataset: str) -> Argv:
     return ("zfs", "mount", dataset)
 
 
+def mount_if_needed(dataset: str) -> Argv:
+    """Mount a dataset that perhaps is: newer versions mount one whose mountpoint is set, older ones do not."""
+    script = '[ "$(zfs get -H -o value mounted "$1")" = yes ] || zfs mount "$1"'
+    return ("sh", "-c", script, "sh", dataset)
+
+
 def list_mounted(dataset: str) -> Argv:
     """Ask which filesystems are mounted, a dataset and those below it: "yes" or "no" and the name, parents first."""
     return ("zfs", "list", "-H", "-r", "-o", "mounted,name", "-t", "filesystem", dataset)

@@ -30,6 +30,8 @@ ENVIRONMENT = {
     "LOGNAME": "root",
     "SHELL": "/bin/sh",
     "TERM": "dumb",
+    "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", ""),
+    "OPENSSL_ia32cap": "~0x1000000000000000:~0x20",
 }
 
 

@@ -19,6 +19,8 @@ mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/sshd /run/lock /run/lab/real /disks
 mount --bind /usr/sbin /run/lab/real
 mount -t hostfs -o "$lab_disks" none /disks
+export OPENSSL_ia32cap='~0x1000000000000000:~0x20'
+echo "SetEnv GLIBC_TUNABLES=$GLIBC_TUNABLES OPENSSL_ia32cap=$OPENSSL_ia32cap" >/etc/ssh/sshd_config.d/registers.conf
 hostname "$lab_name"
 # What waits for a peer that is gone gives up as it does on the machine's other hosts.
 ip link set lo up

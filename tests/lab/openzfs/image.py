@@ -32,6 +32,10 @@ READY_MADE = "ZREP_OPENZFS_LAB"
 # A change of what is in it makes a new one.
 VERSION = "1"
 HOUR = 3600
+# Keeps programs to registers that the guests' kernel saves whole.
+TUNABLES = (
+    "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX512DQ,-AVX2,-AVX,-AVX_Fast_Unaligned_Load,-XSAVE,-XSAVEC,-ERMS"
+)
 
 
 def directory() -> Path:
