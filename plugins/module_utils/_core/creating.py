@@ -425,7 +425,7 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
     base = common.here
     if left.resumed:
         yield from left.resumed
-        short = next(names.split_snapshot(step.target)[1] for step in left.resumed if isinstance(step, Send))
+        (short,) = (names.split_snapshot(step.target)[1] for step in left.resumed if isinstance(step, Send))
         if names.parse_snapshot(here.tag, short) and not tree.recursive:
             yield from _become_master(here)
             return

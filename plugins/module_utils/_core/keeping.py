@@ -77,8 +77,7 @@ class Keeper:
 
     def _keep(self, sight: Sight, base: Snapshot, planner: Planner, outcome: Outcome) -> Plan | None:
         seen = sight.seen
-        side = seen.side_there
-        assert side is not None
+        side = t.cast(Side, seen.side_there)
         tried = candidates(side, base, keep_goal(self._session.now))
         copies = sight.datasets(PEER, [*tried, names.parent_of(tried[0])], tried if side.recursive else [])
         plan, name = plan_keep(seen, base, self._session.now, copies)
