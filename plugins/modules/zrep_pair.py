@@ -175,18 +175,18 @@ EXAMPLES = r"""
 
 - name: On a backup server, fetch a first copy of a client's filesystem and register both sides
   zfsops.zrep.zrep_pair:
-    filesystem: backup/client1/data
-    peer_host: client1
-    peer_filesystem: data/fs
+    filesystem: pool1/fetched
+    peer_host: host2
+    peer_filesystem: pool2/data
     role: replica
     savecount: 30
     peer_savecount: 3
 
 - name: The same, where a copy is there already and shares a snapshot with the client
   zfsops.zrep.zrep_pair:
-    filesystem: backup/client1/data
-    peer_host: client1
-    peer_filesystem: data/fs
+    filesystem: pool1/copied
+    peer_host: host2
+    peer_filesystem: pool2/old
     role: replica
     adopt: newest
 

@@ -185,7 +185,7 @@ def test_a_failure_is_one_line_that_says_what_to_do_in_words_of_the_command(pair
     pair.b.zfs("snapshot", f"{pair.dest}@own")
     said = fails(pair.a, "sync", pair.fs)
     (line,) = said.err.splitlines()
-    assert "-f throws" in line
+    assert "-f overwrites" in line
     assert not re.search(r"force=|zrep_[a-z]", line.replace("zrep_0", ""))
 
 
