@@ -29,7 +29,7 @@ class Step:
     pytest: bool = False
     as_root: bool = False
     private_home: bool = True
-    minutes: int = 25
+    minutes: int = 35
     """After which it is stopped."""
     only_if: str = ""
     """A command; where that fails the step is left out."""
