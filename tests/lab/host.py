@@ -29,11 +29,7 @@ if TYPE_CHECKING:
 class Host:
     """A host of a running lab; made by Lab.add_host."""
 
-    own_network = True
-    """Whether the machine can change what its network does, from within its namespace."""
-
     def __init__(self, lab: Lab, name: str, state: HostState) -> None:
-        self._copies: list[Path] = []
         self.lab = lab
         self.name = name
         self.state = state
@@ -154,14 +150,14 @@ class Host:
         """
         self.disturbed = True
         if peer is None:
-            network.set_link(self.lab.holder.pid, self.state.index, up=False)
+            self._set_cable(False)
             return
         if direction not in ("both", "in", "out"):
             raise ValueError(f"direction: both, in or out, not {direction!r}")
         if direction in ("both", "in"):
-            network.block(self._init().pid, peer.address)
+            self._block(peer)
         if direction in ("both", "out"):
-            network.block(peer._init().pid, self.address)
+            peer._block(self)
 
     def mend(self) -> None:
         """Undo every cut and delay of this host."""
@@ -169,11 +165,11 @@ class Host:
         if self.running:
             # An intercept may have pulled at the other end of the cable.
             self.run(["ip", "link", "set", "eth0", "up"])
-            network.set_link(self.lab.holder.pid, self.state.index, up=True)
+            self._set_cable(True)
             for other in self.lab.hosts.values():
-                if other is not self and other.running and other.own_network and self.own_network:
-                    network.unblock(self._init().pid, other.address)
-                    network.unblock(other._init().pid, self.address)
+                if other is not self and other.running:
+                    self._unblock(other)
+                    other._unblock(self)
         self.disturbed = False
 
     def delay(self, milliseconds: float) -> None:
@@ -338,14 +334,15 @@ class Host:
     def _kill_leftovers(self) -> None:
         self.run(_KILL_LEFTOVERS)
 
-    def lose(self, address: str) -> None:
-        """Lose what goes to an address."""
-        self.disturbed = True
-        self.run(["ip", "route", "replace", "blackhole", address])
+    def _set_cable(self, plugged: bool) -> None:
+        network.set_link(self.lab.holder.pid, self.state.index, up=plugged)
 
-    def find(self, address: str) -> None:
-        """Undo that."""
-        self.run(["ip", "route", "del", "blackhole", address], check=False)
+    def _block(self, peer: Host) -> None:
+        """Lose what comes from a peer."""
+        network.block(self._init().pid, peer.address)
+
+    def _unblock(self, peer: Host) -> None:
+        network.unblock(self._init().pid, peer.address)
 
     def _root(self) -> Path:
         return Path(f"/proc/{self._init().pid}/root")

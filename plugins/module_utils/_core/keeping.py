@@ -16,11 +16,11 @@ from . import names
 from .asking import divergence
 from .errors import Diverged, ZrepError
 from .execute import Work
-from .model import Dataset, Observed, Side, Snapshot
+from .model import Observed, Side, Snapshot
 from .outcome import Outcome, Planner, Refused, joined, plan_pairs
 from .overwriting import keep_goal, own_since, plan_keep
 from .plan import Plan
-from .returning import candidates, check_preserved
+from .returning import candidates, check_all_preserved
 from .session import Session
 from .sight import Sight
 from .state import PEER
@@ -87,7 +87,8 @@ class Keeper:
         if work.error is None:
             try:
                 now = _plain(sight.both_again())
-                self._check(now, base, sight.copy(PEER, name))
+                whole = parts(t.cast(Side, now.side_there), base, now.side_here)
+                check_all_preserved(whole, sight.copy(PEER, name))
                 then = dataclasses.replace(planner(now), begun=tuple(work.undo))
             except ZrepError as error:
                 self._session.take_back(work, error)
@@ -98,14 +99,6 @@ class Keeper:
         self._begun[seen.filesystem] = work
         self.kept.append(Kept(seen.filesystem, side.host, name))
         return then
-
-    def _check(self, seen: Observed, base: Snapshot, copy: Dataset | None) -> None:
-        """Raise unless all that the replica has of its own is in the copy."""
-        replica = t.cast(Side, seen.side_there)
-        for part in parts(replica, base, seen.side_here):
-            if part.has_own:
-                place = copy.find(copy.name + part.below(replica.filesystem)) if copy else None
-                check_preserved(part.side, part.base, place)
 
     def complete(self, seen: Observed, work: Work) -> Work:
         """The work on a pair with what preceded it."""

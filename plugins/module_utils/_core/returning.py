@@ -261,10 +261,7 @@ def go_back(end: End, whole: t.Sequence[Part], goal: MoveGoal, copy: Dataset | N
     side = end.side
     own = any(part.has_own for part in whole)
     if goal.diverged != DISCARD:
-        for part in whole:
-            if part.has_own:
-                place = copy.find(copy.name + part.below(side.filesystem)) if copy else None
-                check_preserved(part.side, part.base, place)
+        check_all_preserved(whole, copy)
     steps: list[Step] = []
     if not frozen and (own or side.is_master or not side.readonly):
         steps += freeze(side, end.at, end.features, "it is to follow its peer")
@@ -276,6 +273,14 @@ def go_back(end: End, whole: t.Sequence[Part], goal: MoveGoal, copy: Dataset | N
             steps += give_up(part.side, end.at, "it goes back to what its peer has")
             steps.append(Rollback(end.at, part.base.name, why, decisive=True, loses=loses))
     return steps
+
+
+def check_all_preserved(whole: t.Sequence[Part], copy: Dataset | None) -> None:
+    """Raise unless all that a side, or what is below it, has of its own is in the copy."""
+    for part in whole:
+        if part.has_own:
+            place = copy.find(copy.name + part.below(whole[0].side.filesystem)) if copy else None
+            check_preserved(part.side, part.base, place)
 
 
 def check_preserved(old: Side, base: Snapshot | None, copy: Dataset | None) -> None:

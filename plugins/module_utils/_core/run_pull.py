@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from . import names
-from .errors import BadInput, ZrepError
+from .errors import ZrepError
 from .guard import held_by_another, not_held
 from .locks import check_script_lock, check_script_lock_there
 from .mirror import flipped, mirrored
@@ -19,10 +19,10 @@ from .outcome import Outcome, Refused, plan_each
 from .plan import Plan
 from .pulling import check_receiver, check_sender, plan_refresh
 from .remote_locks import RemoteLocks
-from .run_sync import candidates, excuse_busy, in_order
+from .run_sync import candidates, check_targets, excuse_busy, in_order, part_fresh
 from .session import Session, by_peer, replicas, with_recorded_peer
 from .settings import Settings
-from .syncing import SyncGoal, is_fresh, plan_rewind
+from .syncing import SyncGoal, plan_rewind
 
 
 def pull(
@@ -40,13 +40,7 @@ def pull(
     :param options: the fields of SyncGoal but for the time.
     :param skip_busy: seconds since the last sync for which a filesystem that somebody else works on is no error.
     """
-    wanted = dict(names.split_snapshot(target) for target in targets)
-    if len(wanted) != len(targets):
-        raise BadInput("a filesystem is named twice in {}".format(", ".join(targets)))
-    for filesystem, short in wanted.items():
-        names.check_dataset(filesystem)
-        if short:
-            names.check_snapshot(short)
+    wanted = check_targets(targets)
     with Session(settings, dry) as session, contextlib.ExitStack() as stack:
         goal = SyncGoal(session.now, **options)
         outcome = Outcome(session.now)
@@ -58,12 +52,7 @@ def pull(
             short = wanted.get(seen.filesystem)
             return _plan_rewind(seen, short, goal.force) if short else plan_refresh(seen, goal, settings)
 
-        fresh: list[Observed] = []
-        stale: list[Observed] = []
-        for seen in _usable(pairs, outcome):
-            side = seen.side_here
-            done = not wanted.get(seen.filesystem) and side is not None and is_fresh(side, goal)
-            (fresh if done else stale).append(seen)
+        fresh, stale = part_fresh(_usable(pairs, outcome), wanted, goal)
         plans = [(seen, plan_refresh(seen, goal, settings)) for seen in fresh]
         warnings: dict[str, str] = {}
         for group in by_peer(stale):

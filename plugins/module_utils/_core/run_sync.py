@@ -39,13 +39,7 @@ def sync(
     :param options: the fields of SyncGoal but for the time.
     :param skip_busy: seconds since the last sync for which a filesystem that somebody else works on is no error.
     """
-    wanted = dict(names.split_snapshot(target) for target in targets)
-    if len(wanted) != len(targets):
-        raise BadInput("a filesystem is named twice in {}".format(", ".join(targets)))
-    for filesystem, short in wanted.items():
-        names.check_dataset(filesystem)
-        if short:
-            names.check_snapshot(short)
+    wanted = check_targets(targets)
     with Session(settings, dry) as session:
         goal = SyncGoal(session.now, **options)
         check_diverged(goal.diverged, goal.force)
@@ -58,12 +52,7 @@ def sync(
             short = wanted.get(seen.filesystem)
             return plan_rewind(seen, short, goal.force) if short else plan_sync(seen, goal, settings)
 
-        fresh: list[Observed] = []
-        stale: list[Observed] = []
-        for seen in _usable(pairs, outcome):
-            side = seen.side_here
-            done = not wanted.get(seen.filesystem) and side is not None and is_fresh(side, goal)
-            (fresh if done else stale).append(seen)
+        fresh, stale = part_fresh(_usable(pairs, outcome), wanted, goal)
         plans = [(seen, plan_sync(seen, goal, settings)) for seen in fresh]
         preserve = goal.force and goal.diverged == PRESERVE
         keeper = Keeper(session, preserve)
@@ -79,6 +68,31 @@ def sync(
         excuse_busy(outcome, goal, skip_busy)
         outcome.notes += [f"{seen.filesystem}: {plan.skipped}" for seen, plan in plans if plan.skipped]
         return outcome
+
+
+def check_targets(targets: t.Sequence[str]) -> dict[str, str]:
+    """Filesystems with the snapshot that each is to go back to, empty for none; raises BadInput."""
+    wanted = dict(names.split_snapshot(target) for target in targets)
+    if len(wanted) != len(targets):
+        raise BadInput("a filesystem is named twice in {}".format(", ".join(targets)))
+    for filesystem, short in wanted.items():
+        names.check_dataset(filesystem)
+        if short:
+            names.check_snapshot(short)
+    return wanted
+
+
+def part_fresh(
+    pairs: t.Iterable[Observed], wanted: t.Mapping[str, str], goal: SyncGoal
+) -> tuple[list[Observed], list[Observed]]:
+    """Those whose last sync is young enough, so that the peer need not be asked; and the others."""
+    fresh: list[Observed] = []
+    stale: list[Observed] = []
+    for seen in pairs:
+        side = seen.side_here
+        done = not wanted.get(seen.filesystem) and side is not None and is_fresh(side, goal)
+        (fresh if done else stale).append(seen)
+    return fresh, stale
 
 
 def candidates(

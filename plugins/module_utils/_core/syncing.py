@@ -149,8 +149,8 @@ def remember_tree(here: Side, there: Side, which: str = HERE) -> t.Iterator[Step
     :param which: which of the two hosts that is.
     """
     if here.recursive:
-        yield from trees.remember(here, which, True)
-        yield from trees.remember(there, other(which), True)
+        yield from trees.remember(here, which)
+        yield from trees.remember(there, other(which))
 
 
 def check_below(here: Side, there: Side, force: bool) -> trees.Match:

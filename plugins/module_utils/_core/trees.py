@@ -320,13 +320,12 @@ def remarks(steps: t.Iterable[Step]) -> list[str]:
 # Memory
 
 
-def remember(side: Side, which: str, recursive: bool) -> list[Step]:
-    """Write down with a pair that it is a tree, or that it is none any more."""
+def remember(side: Side, which: str) -> list[Step]:
+    """Write down with a side that all that is below it belongs to the pair."""
     name = names.property_name(side.tag, "recursive")
-    if side.recursive == recursive and side.dataset.source(name) != ASKED:
+    if side.recursive and side.dataset.source(name) != ASKED:
         return []
-    why = "all that is below belongs to the pair" if recursive else "only the root belongs to the pair"
-    return [SetProperties(which, side.filesystem, why, values=((name, "yes" if recursive else "no"),))]
+    return [SetProperties(which, side.filesystem, "all that is below belongs to the pair", values=((name, "yes"),))]
 
 
 # What a side has of its own

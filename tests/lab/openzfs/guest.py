@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,8 +27,6 @@ HERE = Path(__file__).parent
 
 class Guest(Host):
     """The same to a test as any other host of a lab."""
-
-    own_network = False
 
     @property
     def tree(self) -> Tree:
@@ -62,28 +59,6 @@ class Guest(Host):
         """Send a request to who listens at a unix socket of the host; the answer, or None if nobody does."""
         done = self.run(["@connect", path], input=request, check=False, timeout=timeout, text=False)
         return done.stdout if done.returncode == 0 else None
-
-    def cut(self, peer: Host | None = None, direction: str = "both") -> None:
-        """Pull the cable; see Host.cut."""
-        self.disturbed = True
-        if peer is None:
-            network.set_socket(self.lab.holder.pid, self.state.index, plugged=False)
-            return
-        if direction not in ("both", "in", "out"):
-            raise ValueError(f"direction: both, in or out, not {direction!r}")
-        if direction in ("both", "out"):
-            self.lose(peer.address)
-        if direction in ("both", "in"):
-            peer.lose(self.address)
-
-    def mend(self) -> None:
-        """Undo every cut and delay of this host."""
-        super().mend()
-        if self.running:
-            network.set_socket(self.lab.holder.pid, self.state.index, plugged=True)
-            self.run(
-                "ip route show type blackhole | while read -r _ address _; do ip route del blackhole $address; done"
-            )
 
     def boot(self) -> None:
         """Power on: with the files and pools it had. Returns when pools are imported and sshd accepts."""
@@ -144,16 +119,23 @@ class Guest(Host):
     def _kill_leftovers(self) -> None:
         self.run(_KILL_LEFTOVERS, check=False)
 
+    def _set_cable(self, plugged: bool) -> None:
+        network.set_socket(self.lab.holder.pid, self.state.index, plugged)
+
+    def _block(self, peer: Host) -> None:
+        """Lose what comes from a peer: the guest's kernel cannot drop it, so the peer does not send it."""
+        peer.run(["ip", "route", "replace", "blackhole", self.address])
+
+    def _unblock(self, peer: Host) -> None:
+        peer.run(["ip", "route", "del", "blackhole", self.address], check=False)
+
     def _root(self) -> Path:
         """A copy of what the tracer has noted in the guest, which the machine cannot look into."""
-        copy = Path(tempfile.mkdtemp(prefix="trace-", dir=self.lab.state.directory))
-        self._copies.append(copy)
+        copy = self.lab.state.directory / f"trace-{self.name}"
+        shutil.rmtree(copy, ignore_errors=True)
         packed = self.run("cd / && tar -cf - --exclude=real run/lab", check=False, text=False).stdout
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(copy, filter="data")
-        for old in self._copies[:-1]:
-            shutil.rmtree(old, ignore_errors=True)
-        del self._copies[:-1]
         return copy
 
     def _zfs_answers(self) -> bool:
