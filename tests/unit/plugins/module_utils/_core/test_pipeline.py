@@ -62,8 +62,10 @@ def test_where_one_does_not_exist_the_others_are_ended(monkeypatch):
         return started[-1]
 
     monkeypatch.setattr(shell, "_start", keeping)
+    # Neither ends because the other did.
+    endless = ["tail", "-f", "/dev/null"]
     with pytest.raises(NoZfs, match="no-such-program"):
-        pipeline([["tail", "-f", "/dev/null"], ["cat"], ["no-such-program"], ["cat"]], "hosta", Children())
+        pipeline([endless, endless, ["no-such-program"], ["cat"]], "hosta", Children())
     assert [process.returncode for process in started] == [-9, -9]
 
 
