@@ -87,8 +87,9 @@ class Guest(Host):
             f"mem={MEMORY}",
             # What newer processors have more in their registers does not always survive in a guest.
             f"GLIBC_TUNABLES={image.TUNABLES}",
+            # Without gro a packet that the machine leaves to the card to cut up is lost, every time.
             f"vec0:transport=tap,ifname=h{index},depth=128,gro=1,mac={mac}",
-            f"vec1:transport=tap,ifname=c{index},depth=64",
+            f"vec1:transport=tap,ifname=c{index},depth=128,gro=1",
             f"lab_name={self.name}",
             f"lab_address={self.address}",
             f"lab_control={self.control}",
