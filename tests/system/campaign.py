@@ -19,6 +19,7 @@ from typing import Any
 
 from tests.lab import CHANGING, Host, LabError
 from tests.lab.processes import wait_until
+from tests.system.layouts import admit, refuse
 from tests.system.pairs import Held, Pair, files, held, local, snapshots
 from tests.system.product import Result, Running, run_module, start_module, zrep_sync
 
@@ -30,10 +31,8 @@ PATIENCE = 30
 MANY = 10
 """After so many failed points a campaign is given up: it has shown what it can show."""
 
-# Connections that stand go on, and no new one comes about.
-_REFUSE = "OUTPUT -p tcp --syn --dport 22 -j REJECT --reject-with tcp-reset"
 # Whatever sshd runs but the process that listens, which goes by its path.
-_HANG_UP = "pkill -KILL -f '^sshd: [^/]' || :"
+_HANG_UP = "pkill -KILL -f '^sshd(-session)?: [^/]' || :"
 
 # What is mounted is writable if the kernel says so: of a mount, zfs-fuse shows readonly=off whatever it is.
 _LOOK = """\
@@ -235,13 +234,13 @@ def cut(here: Host, there: Host) -> None:
 
     Whoever uses them is told at once: to wait until silence means loss would take a quarter of a minute each time.
     """
-    here.run(f"iptables -w -I {_REFUSE}")
+    refuse(here)
     there.run(_HANG_UP)
 
 
 def mend(here: Host) -> None:
     """Undo ``cut``."""
-    here.run(f"while iptables -w -D {_REFUSE} 2>/dev/null; do :; done")
+    admit(here)
 
 
 @dataclass(frozen=True)

@@ -75,9 +75,7 @@ def fill(host: Host, path: str, megabytes: int) -> None:
 
 def wire_bytes(host: Host) -> int:
     """All that a host has sent to others since it is up, down to the last header."""
-    counters = host.run("cat /sys/class/net/*/statistics/tx_bytes; cat /sys/class/net/lo/statistics/tx_bytes").stdout
-    *every, own = [int(line) for line in counters.split()]
-    return sum(every) - own
+    return int(host.run("cat /sys/class/net/eth0/statistics/tx_bytes").stdout)
 
 
 def killed_sender(transfer: Transfer, after: int) -> Said:
@@ -93,9 +91,11 @@ def full_pool(transfer: Transfer, after: int) -> Said:
     host = transfer.receiver
     filler = f"{host.pool}/filler"
     host.zfs("create", "-o", "mountpoint=none", filler)
-    room = f"$(($(zfs get -Hpo value available {host.pool}) - {MEGABYTE}))"
-    # What is on its way to the disk counts only when it is there.
-    full = f"{{ zpool sync {host.pool}; zfs set refreservation={room} {filler}; }} </dev/null"
+    used, room = (f"$(zfs get -Hpo value {name} {host.pool})" for name in ("used", "available"))
+    there = int(host.zfs("get", "-Hpo", "value", "used", host.pool)) + after * 9 // 10
+    # zfs takes some megabytes into its memory before it writes; what is not on the disk by then is lost.
+    arrived = f"until zpool sync {host.pool}; [ {used} -gt {there} ]; do :; done"
+    full = f"{{ {arrived}; zfs set refreservation=$(({room} - {MEGABYTE})) {filler}; }} </dev/null"
     said = transfer.run(in_filter=f"head -c {after}; {full}; cat")
     host.zfs("destroy", filler)
     return said

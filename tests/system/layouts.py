@@ -17,19 +17,28 @@ _TRIED = "/run/lab/tried"
 _CONFIG = "/etc/ssh/ssh_config.d/refuse.conf"
 
 
-@contextmanager
-def cannot_connect(host: Host) -> Iterator[None]:
-    """A host from which no ssh connection comes about."""
-    filters = _has_filter(host)
-    if filters:
+def refuse(host: Host) -> None:
+    """From now on no new ssh connection comes about from a host; those that stand go on."""
+    if _has_filter(host):
         host.run(f"iptables -w -I {_REFUSE}")
     else:
         host.write_file(_CONFIG, f"Host *\n    ProxyCommand echo >>{_TRIED}\n")
+
+
+def admit(host: Host) -> None:
+    """Undo ``refuse``, however often it was called."""
+    host.run(f"while iptables -w -D {_REFUSE} 2>/dev/null; do :; done; rm -f {_CONFIG} {_TRIED}")
+
+
+@contextmanager
+def cannot_connect(host: Host) -> Iterator[None]:
+    """A host from which no ssh connection comes about."""
+    refuse(host)
     try:
         assert host.run(["ssh", "-o", "ConnectTimeout=5", host.name, "true"], check=False).returncode == 255
         yield
     finally:
-        host.run(f"iptables -w -D {_REFUSE}" if filters else f"rm -f {_CONFIG} {_TRIED}")
+        admit(host)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.lab import Host
@@ -552,10 +552,14 @@ EVERYTHING = [
 ]
 
 
+@pytest.mark.both
+def test_a_bit_of_everything(fresh, host1: Host, host2: Host) -> None:
+    live_through(fresh, host1, host2, EVERYTHING)
+
+
 @given(sequence=SEQUENCES)
-@example(sequence=EVERYTHING)
 @settings(
-    max_examples=MANY or 5,
+    max_examples=MANY or 4,
     derandomize=not MANY,
     phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if MANY else [])],
     suppress_health_check=list(HealthCheck),
@@ -563,6 +567,11 @@ EVERYTHING = [
     database=None,
 )
 def test_whatever_happens(fresh, host1: Host, host2: Host, sequence: list[Step]) -> None:
+    live_through(fresh, host1, host2, sequence)
+
+
+def live_through(fresh, host1: Host, host2: Host, sequence: Sequence[Step]) -> None:
+    """Play a sequence on a pair of its own."""
     pair = ready_pair(fresh, host1, host2, f"fs{next(NUMBERS)}")
     world = World(pair, files={A: {"file": "text\n"}}, common={})
     world.set_common(world.files[A])

@@ -107,7 +107,7 @@ STEPS = (
         "--zfs openzfs -m '(both or needs) and not slow'",
         **GUESTS,
         only_if=AT_HAND,
-        otherwise="no OpenZFS lab at hand: make test-openzfs makes one",
+        otherwise="no OpenZFS lab to be had: make test-openzfs makes one",
     ),
     system("openzfs-all", "--zfs openzfs -m 'not slow'", **{**GUESTS, "minutes": 300}),
     system("system-command", "-m 'acceptance and not slow'", env="ZFSOPS_FACE=command"),
