@@ -294,7 +294,9 @@ def disturb(call: Call, hold: Held, how: str, look: Callable[[str], None]) -> Di
     What is killed on its own host takes the command along. On the other host the command goes on by itself.
     """
     running = call.start()
-    wait_until(lambda: hold.host.intercepted() or running.ended, f"{call.module} comes to the command, or ends")
+    wait_until(
+        lambda: hold.host.intercepted() or running.ended, f"{call.module} comes to the command, or ends", timeout=60
+    )
     if not hold.host.intercepted():
         return Disturbed(reached=False, result=running.result())
     hold.wait()

@@ -14,6 +14,7 @@ import dataclasses
 import typing as t
 
 from . import names, trees
+from .encryption import KEYSTATUS, first_options, knows_encryption
 from .errors import BadProperty, Diverged, Exists, NoCommonSnapshot, NotFound, PartialReceive, PoolFull, SplitBrain
 from .model import (
     ALL,
@@ -141,7 +142,7 @@ def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.
         target,
         "the first full copy",
         destination=goal.peer.filesystem,
-        options=settings.send_options,
+        options=_options(tree, seen, settings),
         resumable=settings.resume,
         **_properties_with_stream(tree, seen, carried),
     )
@@ -157,9 +158,19 @@ def create(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.
         )
 
 
+def _options(here: Side, seen: Observed, settings: Settings) -> tuple[str, ...]:
+    """How the first full stream of the root is written."""
+    knows = knows_encryption(seen.features_there.properties)
+    return first_options(here, settings.send_options, knows, seen.peer_host, seen.peer_filesystem)
+
+
 def _unborn(seen: Observed, goal: PairGoal) -> Side:
     """The replica as it is right after its root has arrived: with nothing below."""
-    known = {"receive_resume_token": Property("-", "none")} if seen.features_there.modern else {}
+    known = {
+        name: Property("-", "none")
+        for name in ("receive_resume_token", KEYSTATUS)
+        if name in seen.features_there.properties
+    }
     return Side(goal.peer.host, "", seen.tag, Dataset(goal.peer.filesystem, "filesystem", 0, known))
 
 

@@ -241,3 +241,15 @@ class LinkLost(TransferFailed):
 
     code = "link_lost"
     certain = False
+
+
+class KeyAbsent(ZrepError):
+    """An encrypted dataset cannot be used for something since its key is not loaded."""
+
+    code = "key_absent"
+
+
+class Raw(ZrepError):
+    """A raw stream of an encrypted dataset cannot be received there."""
+
+    code = "no_encryption"

@@ -72,6 +72,7 @@ class Snapshot:
     :param holds: how many holds keep it from being destroyed.
     :param bad_mark: what stands in place of the time of ``sent`` if that is nonsense.
     :param bookmark: it is only a bookmark: where a stream can start, and nothing else.
+    :param ivset: what its encryption made of it, None without encryption: equal for copies by raw streams only.
     """
 
     dataset: str
@@ -84,6 +85,7 @@ class Snapshot:
     holds: int = 0
     bad_mark: str | None = None
     bookmark: bool = False
+    ivset: int | None = None
 
     @property
     def name(self) -> str:
@@ -343,6 +345,15 @@ class Side:
         return names.parse_number(self.dataset.local(names.property_name(self.tag, "promoted"))) or 0
 
     @property
+    def encrypted(self) -> bool:
+        return self.dataset.value("keystatus") is not None
+
+    @property
+    def locked(self) -> bool:
+        """Whether it is encrypted and its key is not loaded: it can be sent raw and received, but not be mounted."""
+        return self.dataset.value("keystatus") == "unavailable"
+
+    @property
     def mounted(self) -> bool:
         return self.dataset.value("mounted") == "yes"
 
@@ -351,6 +362,7 @@ class Side:
         """Whether ``zfs mount`` can mount it: a filesystem with a place of its own (zfsprops(7), canmount)."""
         return (
             self.dataset.type == "filesystem"
+            and not self.locked
             and self.dataset.value("canmount") != "off"
             and self.dataset.value("mountpoint") not in ("none", "legacy")
         )

@@ -13,6 +13,7 @@ import functools
 import typing as t
 
 from . import trees
+from .encryption import check_key
 from .errors import Busy, Diverged, Exists, InUse, NoCommonSnapshot, NotReady, PoolFull, ZrepError
 from .freezing import freeze
 from .model import Common, Observed, Side, newest_base, newest_common
@@ -131,6 +132,7 @@ def preflight(found: Ends) -> list[ZrepError]:
         old.check_marks,
         new.check_marks,
         lambda: _check_base(old, new),
+        lambda: check_key(new),
         lambda: _check_transfer(old, new),
         lambda: _check_way_back(old),
         lambda: trees.check_tree(old),
@@ -141,6 +143,7 @@ def preflight(found: Ends) -> list[ZrepError]:
     return [
         *_failures(checks),
         *_failures([functools.partial(_check_base, *pair) for pair in both]),
+        *_failures([functools.partial(check_key, receiver) for _sender, receiver in both]),
     ]
 
 

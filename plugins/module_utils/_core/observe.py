@@ -122,12 +122,15 @@ def _look_once(
             raise BadInput(f"zfs there knows no property {unknown!r}", host=shell.host)
         # The first answer about an unknown host, or an old one about a host that changed.
         refused.append(unknown)
+        if unknown == "receive_resume_token" or unknown in zfs.ENCRYPTION:
+            # What came together, or later, is not asked for one by one.
+            refused += [name for name in zfs.ENCRYPTION if name not in refused]
         features = Features(frozenset(name for name in zfs.OPTIONAL if name not in refused))
     complaints = zfs.complaints(done.err) if done.status else []
     if done.status and (complaints or not done.err.strip()):
         raise zfs.failure(argv, done.status, "\n".join(complaints), shell.host)
     if features is None:
-        features = Features(frozenset(zfs.OPTIONAL[:2]))
+        features = Features(frozenset(zfs.OPTIONAL[:-1]))
     memory.remember(shell.host, features)
     return Look(zfs.parse_get(done.out, properties, tag, shell.host), features)
 
@@ -152,11 +155,13 @@ class FeatureMemory:
                 if time.time() - os.stat(path).st_mtime > REMEMBER_SECONDS:
                     return None
                 with open(path, encoding="utf-8") as file:
-                    properties = json.load(file)
+                    known = json.load(file)
             except (OSError, ValueError):
                 return None
-            if not isinstance(properties, list):
+            # What another version of ours remembered says nothing about properties that it did not ask for.
+            if not isinstance(known, dict) or known.get("asked") != list(zfs.OPTIONAL):
                 return None
+            properties = known.get("known") or ()
             self._known[host] = Features(frozenset(name for name in zfs.OPTIONAL if name in properties))
         return self._known[host]
 
@@ -167,7 +172,7 @@ class FeatureMemory:
         try:
             handle, name = tempfile.mkstemp(dir=self._rundir)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(sorted(features.properties), file)
+                json.dump({"asked": list(zfs.OPTIONAL), "known": sorted(features.properties)}, file)
             os.replace(name, self._path(host))
         except OSError:
             pass  # Only costs a question next time.

@@ -14,6 +14,7 @@ import dataclasses
 import typing as t
 
 from . import names, zfs
+from .encryption import asks_for_raw, goes_raw
 from .model import Features, Property, Side, Snapshot
 from .resuming import Token, read_token
 from .settings import Settings
@@ -22,7 +23,6 @@ from .steps import Mark, RenameSnapshot, Step
 from .streams import Send, other
 
 TOKEN = "receive_resume_token"
-_RAW = ("--raw",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,10 +163,12 @@ def wanted(
     target = sender.by_guid(token.target)
     if target is None:
         return f"{sender.host}:{sender.filesystem} does not have the snapshot that it is part of"
-    return _objection(sender, target, token, base, settings) or target
+    return _objection(sender, receiver, target, token, base, settings) or target
 
 
-def _objection(sender: Side, target: Snapshot, token: Token, base: Snapshot | None, settings: Settings) -> str:
+def _objection(
+    sender: Side, receiver: Side, target: Snapshot, token: Token, base: Snapshot | None, settings: Settings
+) -> str:
     """What stands against sending the rest of a snapshot, empty for nothing."""
     if token.base != (base.guid if base else None):
         return f"it is part of {target.short}, but does not start where the replica ends"
@@ -178,13 +180,12 @@ def _objection(sender: Side, target: Snapshot, token: Token, base: Snapshot | No
     if own is not None and own.unsent and sender.by_short(_plain(target)) is not None:
         return f"{target.short} has a name that is given up"
     # The token decides how the stream is written, and its receiver says it: data must not leave in the clear by that.
-    if _asks_raw(settings.send_options) and not token.raw:
-        return f"its stream of {target.short} is not raw, and raw streams are asked for"
+    raw = goes_raw(sender, receiver, base)
+    if (raw or asks_for_raw(settings.send_options)) and not token.raw:
+        return f"its stream of {target.short} is not raw, and raw ones are {'used' if raw else 'asked for'}"
+    if sender.encrypted and token.raw and not raw:
+        return f"its stream of {target.short} is raw, and the replica came by plain ones"
     return ""
-
-
-def _asks_raw(options: t.Sequence[str]) -> bool:
-    return any(word in _RAW or (word[:1] == "-" and word[:2] != "--" and "w" in word) for word in options)
 
 
 def _plain(found: Snapshot) -> str:

@@ -16,6 +16,7 @@ import typing as t
 
 from . import names
 from .creating import NEWEST, PairGoal, adopt
+from .encryption import next_options
 from .errors import BadInput, BadProperty, Diverged, NoCommonSnapshot, NotFound, PairedElsewhere, SplitBrain
 from .model import LOCAL, RECEIVED, Endpoint, Features, Observed, Side, Snapshot, newest_common
 from .others import adopting, is_sender
@@ -222,7 +223,7 @@ def _bridge(three: Three, dest: Side, settings: Settings) -> tuple[Step, ...]:
             f"{new.host}:{new.filesystem} has it too, and nothing that {dest.host} has now",
             base=common.here.name,
             destination=dest.filesystem,
-            options=settings.send_options,
+            options=next_options(old, dest, common.here, settings.send_options),
         ),
     )
 

@@ -16,6 +16,7 @@ import typing as t
 
 from . import names
 from .branches import RenameDataset
+from .encryption import RAW
 from .errors import Diverged, Exists, InUse, NoCommonSnapshot, NotFound, PoolFull
 from .freezing import freeze
 from .model import PRESERVED_FROM, Dataset, Observed, Side, Snapshot, newest_common, unsent_bytes
@@ -217,10 +218,12 @@ def _check_room(end: End, whole: t.Sequence[Part], name: str, copies: t.Mapping[
 def _copies(end: End, base: Snapshot, own: t.Sequence[str], name: str, existing: Dataset | None) -> t.Iterator[Step]:
     """Copy a chain of snapshots, or what is missing of it: the first starts the copy, the rest follow."""
     why = "it is only given up here"
+    # Raw needs no key; what is copied shares its blocks, encrypted, with what it is copied from.
+    options = (RAW,) if end.side.encrypted else ()
     done = 0
     values = {"readonly": "on", end.name(PRESERVED_FROM): base.name}
     if existing is None:
-        yield Copy(end.at, own[0], why, base=base.name, copy=name, values=tuple(values.items()))
+        yield Copy(end.at, own[0], why, base=base.name, copy=name, values=tuple(values.items()), options=options)
         done = 1
     else:
         missing = tuple((key, value) for key, value in values.items() if existing.local(key) != value)
@@ -233,7 +236,7 @@ def _copies(end: End, base: Snapshot, own: t.Sequence[str], name: str, existing:
         for base_name, target in zip(own[done - 1 :], own[done:]):
             yield Copy(end.at, target, why, base=base_name, copy=name, new=False)
     elif done < len(own):
-        yield Copy(end.at, own[-1], why, base=own[done - 1], copy=name, new=False)
+        yield Copy(end.at, own[-1], why, base=own[done - 1], copy=name, new=False, options=options)
 
 
 # Following

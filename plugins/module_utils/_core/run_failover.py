@@ -21,6 +21,7 @@ from .alone import (
 )
 from .asking import divergence, holders
 from .attending import SILENCE_SECONDS
+from .encryption import warn_locked
 from .errors import BadInput, Busy, Diverged, InUse, SplitBrain, Unreachable, ZrepError
 from .execute import Work
 from .freezing import is_freezing
@@ -168,6 +169,8 @@ class _Move:
             self._loss = loss(self._sight.seen, self._goal.now)
             if self._loss is not None:
                 self._warnings.append(loss_text(side, self._loss))
+            if side.locked:
+                self._warnings.append(warn_locked(side))
         self._ask_above(side, HERE)
         self._act(plan_takeover(self._sight.seen, self._goal))
 

@@ -95,6 +95,7 @@ class Copy(Step):
     :param copy: the name of the copy.
     :param new: the copy does not exist yet.
     :param values: properties of a new copy.
+    :param options: how the stream is written.
     """
 
     action = "preserve"
@@ -102,12 +103,14 @@ class Copy(Step):
     copy: str = ""
     new: bool = True
     values: tuple[tuple[str, str], ...] = ()
+    options: tuple[str, ...] = ()
 
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
         if not self.new:
-            return [zfs.copy(self.target, self.base, self.copy, intermediates=features.modern)]
+            return [zfs.copy(self.target, self.base, self.copy, None, features.modern, self.options)]
         if features.modern:
-            return [zfs.copy(self.target, self.base, self.copy, dict({"origin": self.base}, **dict(self.values)))]
+            values = dict({"origin": self.base}, **dict(self.values))
+            return [zfs.copy(self.target, self.base, self.copy, values, options=self.options)]
         return [zfs.copy(self.target, None, self.copy), *zfs.set_properties(dict(self.values), [self.copy], features)]
 
     def apply(self, state: State) -> State:

@@ -17,6 +17,7 @@ import typing as t
 
 from . import names, trees
 from .bookmarks import drop
+from .encryption import next_options
 from .errors import Diverged, NoCommonSnapshot, NotFound, PoolFull
 from .model import Common, Observed, Side, Snapshot, newest_base
 from .partial import give_up, is_unborn, recover
@@ -304,7 +305,7 @@ def send_steps(
         base=base.name,
         destination=there.filesystem,
         intermediates=settings.intermediates and not base.bookmark,
-        options=settings.send_options,
+        options=next_options(here, there, base, settings.send_options),
         resumable=settings.resume,
     )
     sends: list[Step] = [first]

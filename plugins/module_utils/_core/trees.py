@@ -17,6 +17,7 @@ import typing as t
 
 from . import names
 from .branches import RenameDataset
+from .encryption import first_options, knows_encryption, next_options
 from .errors import Diverged, PairedElsewhere
 from .model import ALL, ASKED, PRESERVED_FROM, Common, Features, Side, Snapshot, newest_common, unsent_bytes
 from .partial import TOKEN, give_up, is_partial, is_unborn, rest, wanted
@@ -149,16 +150,24 @@ def bring(
         place = moved_to(branch.sender, sender, receiver)
         steps += shape.clear(branch, place)
         more = new_member(branch.sender, sender.excluded, bool(sender.place)) if along else {}
-        steps += _stream(branch, shape.at(branch, place), place, short, settings, which, more)
+        steps += _stream(branch, shape.at(branch, place), place, short, settings, which, more, receiver)
     return steps + shape.set_aside_the_rest()
 
 
 def _stream(
-    branch: Branch, there: Side | None, destination: str, short: str, settings: Settings, which: str, new: Along
+    branch: Branch,
+    there: Side | None,
+    destination: str,
+    short: str,
+    settings: Settings,
+    which: str,
+    new: Along,
+    root: Side,
 ) -> list[Step]:
     """Send what is missing of one dataset: the rest of an interrupted stream first.
 
     :param there: what the receiver has under the name by then.
+    :param root: the receiver's root.
     """
     steps: list[Step] = []
     base = branch.common.here if branch.common else None
@@ -174,6 +183,11 @@ def _stream(
     held = branch.sender.by_short(short)
     if base is not None and held is not None and held.createtxg <= base.createtxg:
         return steps
+    if base is not None and there is not None:
+        options = next_options(branch.sender, there, base, settings.send_options)
+    else:
+        known = knows_encryption(root.dataset.properties)
+        options = first_options(branch.sender, settings.send_options, known, root.host, destination)
     send = Send(
         which,
         f"{branch.sender.filesystem}@{short}",
@@ -182,7 +196,7 @@ def _stream(
         base=base.name if base else "",
         destination=destination,
         intermediates=settings.intermediates,
-        options=settings.send_options,
+        options=options,
         resumable=settings.resume,
         **({} if base else new),
     )

@@ -37,8 +37,11 @@ LATEST = 99_999_999_999
 """The latest time in epoch seconds that is taken for one; it lies some thousand years ahead."""
 
 NATIVE = ("type", "guid", "createtxg", "creation", "used", "referenced", "available", "mounted", "readonly", "userrefs")
-OPTIONAL = ("written", "receive_resume_token", "unique")
-"""Native properties that not every version knows; ``unique`` stands in where ``written`` is missing."""
+ENCRYPTION = ("keystatus", "ivsetguid")
+"""Native properties of encryption, which came together."""
+OPTIONAL = ("written", "receive_resume_token", *ENCRYPTION, "unique")
+"""Native properties that not every version knows, in the order in which they came; ``unique`` stands in where
+``written`` is missing."""
 
 
 # Reading
@@ -47,7 +50,7 @@ OPTIONAL = ("written", "receive_resume_token", "unique")
 def wanted_properties(tag: str, features: Features | None, more: t.Iterable[str] = ()) -> tuple[str, ...]:
     """The properties to ask for; without known features all, so that the answer tells what is missing."""
     if features is None:
-        optional: t.Iterable[str] = OPTIONAL[:2]
+        optional: t.Iterable[str] = OPTIONAL[:-1]
     else:
         known = [name for name in OPTIONAL if name in features.properties]
         optional = [name for name in known if name != "unique" or "written" not in known]
@@ -227,6 +230,7 @@ def _snapshot(dataset: str, short: str, values: t.Mapping[str, Property], tag: s
         _number(values, "written"),
         _number(values, "userrefs") or 0,
         mark.value if mark.source == LOCAL and sent is None else None,
+        ivset=_number(values, "ivsetguid"),
     )
 
 
@@ -234,7 +238,7 @@ def _bookmark(dataset: str, short: str, values: t.Mapping[str, Property], host: 
     guid, txg, creation = (
         _whole(values, name, f"{dataset}#{short}", host) for name in ("guid", "createtxg", "creation")
     )
-    return Snapshot(dataset, short, guid, txg, creation, bookmark=True)
+    return Snapshot(dataset, short, guid, txg, creation, bookmark=True, ivset=_number(values, "ivsetguid"))
 
 
 def _whole(values: t.Mapping[str, Property], name: str, dataset: str, host: str) -> int:
@@ -409,9 +413,10 @@ def copy(
     dataset: str,
     properties: t.Mapping[str, str] | None = None,
     intermediates: bool = False,
+    options: t.Iterable[str] = (),
 ) -> Argv:
     """Copy a snapshot into a dataset of the same host, on whichever host that is: two commands and a pipe there."""
-    sending = send(target, base, intermediates, False, ())
+    sending = send(target, base, intermediates, False, options)
     receiving = receive(dataset, properties or {}, ())
     line = " | ".join(" ".join(shlex.quote(word) for word in command) for command in (sending, receiving))
     return ("sh", "-c", line)

@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from ansible_collections.zfsops.zrep.plugins.module_utils._core import errors, observe
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import errors, observe, zfs
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.model import Features
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.observe import FeatureMemory, look
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.shell import Completed, Shell
@@ -54,7 +54,7 @@ def test_one_command_shows_all(memory):
     seen = look(host, "zrep", ["p/a", "p/b"], memory)
     assert set(seen.datasets) == {"p/a", "p/b"}
     assert [found.short for found in seen.datasets["p/a"].snapshots] == ["1"]
-    assert seen.features == MODERN
+    assert seen.features.properties == MODERN.properties | set(zfs.ENCRYPTION)
     assert len(host.asked) == 1 or all("unique" not in argv for argv in host.asked)
 
 
@@ -175,8 +175,26 @@ def test_a_broken_memory_is_none(tmp_path, content):
 def test_only_what_is_known_is_believed(tmp_path):
     FeatureMemory(str(tmp_path)).remember(HOST, MODERN)
     (name,) = os.listdir(str(tmp_path))
-    (tmp_path / name).write_text(json.dumps(["unique", "evil", 5]))
+    known = {"asked": list(zfs.OPTIONAL), "known": ["unique", "evil", 5]}
+    (tmp_path / name).write_text(json.dumps(known))
     assert FeatureMemory(str(tmp_path)).recall(HOST) == OLD
+
+
+@pytest.mark.parametrize("known", [["written"], {"asked": ["written"], "known": ["written"]}, 5])
+def test_what_another_version_of_ours_remembered_is_not_believed(tmp_path, known):
+    FeatureMemory(str(tmp_path)).remember(HOST, MODERN)
+    (name,) = os.listdir(str(tmp_path))
+    (tmp_path / name).write_text(json.dumps(known))
+    assert FeatureMemory(str(tmp_path)).recall(HOST) is None
+
+
+@pytest.mark.parametrize("unknown", [("written", "receive_resume_token", "keystatus", "ivsetguid"), ("keystatus",)])
+def test_what_came_together_is_refused_together(memory, unknown):
+    host = Host(["p/a"], unknown)
+    features = look(host, "zrep", ["p/a"], memory).features
+    assert not set(zfs.ENCRYPTION) & features.properties
+    assert not any(set(zfs.ENCRYPTION) & set(argv[6].split(",")) for argv in host.asked[-1:])
+    assert len(host.asked) <= 3
 
 
 def test_an_old_memory_is_none(tmp_path):
