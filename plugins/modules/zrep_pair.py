@@ -83,6 +83,13 @@ options:
       - Own mountpoints of what is below do not go along, so that nothing is ever mounted over a path of the other host.
       - An existing pair stays as it is if nothing is said.
     type: bool
+  hold:
+    description:
+      - Whether the snapshot that both sides share last is held (C(zfs hold)) on both, so that nobody can destroy it by
+        mistake. The next sync releases it and holds its own. Holds of others are not touched.
+      - It is remembered with the pair. It costs four processes a sync.
+      - An existing pair stays as it is if nothing is said.
+    type: bool
   adopt:
     description:
       - Build on data that the other side already has, instead of a full copy. The name of a snapshot (the part after
@@ -165,6 +172,7 @@ EXAMPLES = r"""
     peer_host: host2
     peer_filesystem: pool2/projects
     recursive: true
+    hold: true
 
 - name: Go on from a copy that was made by hand
   zfsops.zrep.zrep_pair:
@@ -276,6 +284,7 @@ def arguments() -> dict:
         savecount={"type": "str"},
         peer_savecount={"type": "str"},
         recursive={"type": "bool"},
+        hold={"type": "bool"},
         adopt={"type": "str"},
         force={"type": "bool", "default": False},
         local_only={"type": "bool", "default": False},
@@ -308,6 +317,7 @@ def main() -> None:
             "savecount": count("savecount"),
             "peer_savecount": count("peer_savecount"),
             "recursive": params["recursive"],
+            "hold": params["hold"],
             "default_savecount": names.check_savecount(default_savecount(), "ZREP_SAVE_COUNT"),
             "adopt": None if params["adopt"] is None else names.check_snapshot(params["adopt"], "adopt"),
             "force": params["force"],

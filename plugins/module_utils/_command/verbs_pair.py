@@ -29,6 +29,7 @@ def init(context: Context) -> int:
         "create_properties": create_options(variables),
         "peer_properties": replica_properties(variables),
         "recursive": context.settings.recursive or None,
+        "hold": request.has("hold") or None,
     }
     peer = Endpoint(host, destination)
     if request.has("pull"):

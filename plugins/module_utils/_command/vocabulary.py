@@ -82,6 +82,7 @@ VERBS: dict[str, Verb] = {
             "v": Option("say how far the transfer is"),
             "adopt": Option("build on data that is there already: a common snapshot, or 'newest'", "SNAPSHOT"),
             "savecount": Option("how many snapshots both sides keep; default: ZREP_SAVE_COUNT, else 5", "N"),
+            "hold": Option("hold the snapshot that both sides share last, so that nobody destroys it by mistake"),
             **_JSON,
             **_DRY,
         },

@@ -16,6 +16,7 @@ import typing as t
 from . import names, trees
 from .encryption import KEYSTATUS, first_options, knows_encryption
 from .errors import BadProperty, Diverged, Exists, NoCommonSnapshot, NotFound, PartialReceive, PoolFull, SplitBrain
+from .holding import hold
 from .model import (
     ALL,
     LOCAL,
@@ -66,6 +67,7 @@ class PairGoal:
     :param reached_by: how the replica calls the master's host, where only the replica connects and so has to know.
     :param recursive: whether all that is below belongs to the pair; None to leave it as it is.
     :param exclude: properties of the master that are not to go to the replica; None to leave it as it is.
+    :param hold: the snapshot that both sides share last is held; None to leave it as it is.
     :param keep_mountpoint: whichever side is the master is mounted at the same place; None to leave it as it is.
     """
 
@@ -81,6 +83,7 @@ class PairGoal:
     reached_by: str = ""
     recursive: bool | None = None
     exclude: tuple[str, ...] | None = None
+    hold: bool | None = None
     keep_mountpoint: bool | None = None
 
     def manner(self, here: Side, side: Side) -> dict[str, str]:
@@ -93,6 +96,8 @@ class PairGoal:
             found["recursive"] = "yes" if self.recursive else "no"
         if self.exclude or (self.exclude is not None and side.excluded):
             found["exclude"] = ",".join(self.exclude) or NONE
+        if self.hold or (self.hold is not None and side.holding):
+            found["hold"] = "yes" if self.hold else "no"
         place = here.dataset.value("mountpoint") or ""
         if self.keep_mountpoint and place.startswith("/"):
             found["mountpoint"] = place
@@ -296,7 +301,7 @@ def _as_here(goal: PairGoal, here: Side) -> PairGoal:
     """The goal for the peer, which is to record what the master does."""
     known = goal.recorded(here)
     return dataclasses.replace(
-        goal, recursive=known.recursive, exclude=known.excluded, keep_mountpoint=bool(known.place)
+        goal, recursive=known.recursive, exclude=known.excluded, hold=known.holding, keep_mountpoint=bool(known.place)
     )
 
 
@@ -388,6 +393,10 @@ def _finish(
         yield Mark(PEER, arrived, why, tag=here.tag, sent=sent)
     if known is None or known[0].sent is None:
         yield Mark(HERE, target, why, tag=here.tag, sent=sent, bookmark=True)
+    if goal.recorded(here).holding:
+        for which, name, held in ((PEER, arrived, known and known[1]), (HERE, target, known and known[0])):
+            if not (held and held.holds):
+                yield hold(here, which, name)
     yield from _become_master(here)
 
 
@@ -452,7 +461,7 @@ def adopt(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
     undo = Destroy(HERE, here.filesystem, why, shorts=(short,), recursive=tree.recursive)
     yield TakeSnapshot(HERE, target, "the first state of the pair", undo=undo, recursive=tree.recursive)
     yield from trees.bring(tree, there, short, goal.now, settings)
-    yield from send_steps(here, there, base, target, goal.now, settings)
+    yield from send_steps(tree, there, base, target, goal.now, settings)
     yield from _become_master(here)
 
 

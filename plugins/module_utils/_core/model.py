@@ -29,6 +29,7 @@ USER_PROPERTIES = (
     "src-name",
     "recursive",
     "exclude",
+    "hold",
     "mountpoint",
     "master",
     "promoted",
@@ -192,6 +193,11 @@ class Side:
         """Whether everything below belongs to the pair too."""
         full = names.property_name(self.tag, "recursive")
         return self._own("recursive") == "yes" or self.dataset.source(full) == ASKED
+
+    @property
+    def holding(self) -> bool:
+        """Whether the pair holds the snapshot that both sides share last."""
+        return self._own("hold") == "yes"
 
     @property
     def excluded(self) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from . import names, trees
 from .bookmarks import drop
 from .creating import NEWEST, PairGoal, adopt, create, register_there, registered_properties, same_value
 from .errors import BadProperty, PairedElsewhere
-from .model import INHERITED, Endpoint, Observed, Side, newest_base
+from .holding import hold, release
+from .model import INHERITED, Common, Endpoint, Observed, Side, newest_base
 from .partial import give_up, is_unborn
 from .plan import Plan
 from .roles import check_exists, check_master, check_not_itself, check_replica, no_master
@@ -88,6 +89,8 @@ def _mend(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
         _check_mutual(here, there)
     _check_counts(here, there, goal)
     trees.check_tree(goal.recorded(here))
+    if goal.hold is False:
+        yield from _let_go(here, there)
     wanted = dict(_savecount(here.tag, goal.savecount), **goal.manner(here, here))
     yield from _set_where_different(here, HERE, wanted)
     values = dict(_savecount(here.tag, goal.peer_savecount or goal.savecount), **goal.manner(here, there))
@@ -96,8 +99,25 @@ def _mend(here: Side, seen: Observed, goal: PairGoal, settings: Settings) -> t.I
         yield from register_there(here, _as_recorded(goal, here), values, there)
         if trees.arrived(check_below(here, there, force=True), common):
             yield from complete_record(here, common)
+        if goal.hold:
+            yield from _hold_on(goal.recorded(here), there, common)
     else:
         yield from _set_where_different(there, PEER, values)
+
+
+def _hold_on(here: Side, there: Side, common: Common) -> t.Iterator[Step]:
+    """Hold what both sides share, of a pair that exists already."""
+    if common.here.bookmark or common.here.short != common.there.short:
+        return
+    for side, which, found in ((here, HERE, common.here), (there, PEER, common.there)):
+        if not found.holds:
+            yield hold(here, which, f"{side.filesystem}@{found.short}")
+
+
+def _let_go(here: Side, there: Side) -> t.Iterator[Step]:
+    for side, which in ((here, HERE), (there, PEER)):
+        if side.holding:
+            yield from release(side, which, "the pair is not to hold it any more")
 
 
 def _check_mutual(here: Side, there: Side) -> None:
@@ -174,6 +194,8 @@ def _unmake(side: Side, which: str, force: bool, more: t.Sequence[str] = ()) -> 
     yield from give_up(side, which, why)
     if is_unborn(side):
         return
+    if side.holding:
+        yield from release(side, which, why)
     if force and own:
         yield Destroy(
             which,

@@ -72,6 +72,7 @@ def side_facts(side: Side, now: int) -> dict[str, t.Any]:
         "last_sync_iso": iso(sent),
         "lag_seconds": None if sent is None else max(now - sent, 0),
         "recursive": side.recursive,
+        "hold": side.holding,
         "below": [found.filesystem[len(side.filesystem) + 1 :] for found in side.members],
         "unsent_bytes": trees.unsent(side, last) if side.is_master else None,
         "unsent_snapshots": [found.short for found in side.after(last)] if last and side.is_master else [],

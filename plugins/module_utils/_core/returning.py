@@ -19,12 +19,13 @@ from .branches import RenameDataset
 from .encryption import RAW
 from .errors import Diverged, Exists, InUse, NoCommonSnapshot, NotFound, PoolFull
 from .freezing import freeze
+from .holding import back_to
 from .model import PRESERVED_FROM, Dataset, Observed, Side, Snapshot, newest_common, unsent_bytes
 from .partial import give_up
 from .plan import Plan
 from .roles import UNTOUCHED, split_brain
 from .state import State
-from .steps import Rollback, SetProperties, Step, TakeSnapshot
+from .steps import SetProperties, Step, TakeSnapshot
 from .streams import Copy
 from .swapping import DISCARD, REFUSE, End, Ends, MoveGoal, ends, keep_master, keep_replica, promote
 from .trees import Part, parts
@@ -272,9 +273,8 @@ def go_back(end: End, whole: t.Sequence[Part], goal: MoveGoal, copy: Dataset | N
         later = part.side.after(part.base) if part.base is not None else ()
         if part.base is not None and (part.has_own or (later and side.is_master)):
             why = f"diverged={goal.diverged}" if part.has_own else "nothing of its own is in them"
-            loses = tuple(snapshot.short for snapshot in later)
             steps += give_up(part.side, end.at, "it goes back to what its peer has")
-            steps.append(Rollback(end.at, part.base.name, why, decisive=True, loses=loses))
+            steps += back_to(part.side, end.at, part.base, why, decisive=True)
     return steps
 
 

@@ -13,12 +13,13 @@ import typing as t
 
 from . import names, trees
 from .errors import Diverged, NotFound
+from .holding import back_to, hold
 from .model import Observed, Side, Snapshot
 from .partial import give_up
 from .plan import Plan
 from .roles import UNTOUCHED, no_master, split_brain
 from .state import State
-from .steps import Mark, Rollback, Step, Unmark
+from .steps import Mark, Step, Unmark
 from .swapping import MASTER, End, MoveGoal, ends
 
 
@@ -43,7 +44,7 @@ def plan_roll_back(seen: Observed, short: str, force: bool, now: int) -> Plan:
         later = end.side.after(base)
         if later or end.side.dataset.written != 0:
             steps += give_up(end.side, end.at, why)
-            steps.append(Rollback(end.at, base.name, why, loses=tuple(found.short for found in later)))
+            steps += back_to(end.side, end.at, base, why)
     for branch in trees.match(master.side, replica.side).branches if master.side.recursive else ():
         steps += _branch_back(branch, (replica, master), short, force, why)
     if names.parse_snapshot(seen.tag, wanted.short):
@@ -51,6 +52,8 @@ def plan_roll_back(seen: Observed, short: str, force: bool, now: int) -> Plan:
         for end, base in ((replica, held), (master, wanted)):
             if base.sent is None:
                 steps.append(Mark(end.at, base.name, "both sides hold it", tag=seen.tag, sent=sent))
+            if master.side.holding and not base.holds:
+                steps.append(hold(end.side, end.at, base.name))
     return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps))
 
 
@@ -66,7 +69,7 @@ def _branch_back(branch: trees.Branch, at: tuple[End, End], short: str, force: b
             _check_foreign(side, base)
         later = side.after(base)
         if later or side.dataset.written != 0:
-            yield Rollback(end.at, base.name, why, loses=tuple(found.short for found in later))
+            yield from back_to(side, end.at, base, why)
 
 
 def _by_role(seen: Observed, now: int) -> tuple[End, End]:

@@ -19,6 +19,7 @@ from . import names, trees
 from .bookmarks import drop
 from .encryption import next_options
 from .errors import Diverged, NoCommonSnapshot, NotFound, PoolFull
+from .holding import back_to, move_on
 from .model import Common, Observed, Side, Snapshot, newest_base
 from .partial import give_up, is_unborn, recover
 from .plan import Plan, predict
@@ -26,7 +27,7 @@ from .retention import plan_expiry
 from .roles import check_master, check_replica
 from .settings import Settings
 from .state import HERE, PEER, State
-from .steps import Destroy, Mark, RenameSnapshot, Rollback, Step, TakeSnapshot, Unmark
+from .steps import Destroy, Mark, RenameSnapshot, Step, TakeSnapshot, Unmark
 from .streams import Send, other
 
 OVERWRITE = (
@@ -197,29 +198,24 @@ def complete_record(here: Side, common: Common, which: str = HERE) -> t.Iterator
         yield Mark(which, target, why, phase=PREPARE, tag=here.tag, sent=sent)
 
 
-def roll_replica_back(there: Side, common: Common, which: str = PEER) -> Step:
+def roll_replica_back(there: Side, common: Common, which: str = PEER) -> t.Iterator[Step]:
     """Throw away what the receiving side has of its own.
 
     :param which: which of the two hosts that is.
     """
-    return Rollback(
-        which,
-        common.there.name,
-        "force was given: what the replica has of its own is overwritten",
-        phase=PREPARE,
-        loses=tuple(found.short for found in there.after(common.there)),
-    )
+    why = "force was given: what the replica has of its own is overwritten"
+    return back_to(there, which, common.there, why, phase=PREPARE)
 
 
 def roll_tree_back(there: Side, common: Common, below: trees.Match, which: str = PEER) -> t.Iterator[Step]:
     """Throw away what the receiving side has of its own, in its root and in what is below."""
-    yield roll_replica_back(there, common, which)
+    yield from roll_replica_back(there, common, which)
     for branch in below.branches:
         if branch.receiver is None or branch.common is None:
             continue
         if branch.receiver.after(branch.common.there) or branch.receiver.dataset.written != 0:
             yield from give_up(branch.receiver, which, "it goes back to what its peer has")
-            yield roll_replica_back(branch.receiver, branch.common, which)
+            yield from roll_replica_back(branch.receiver, branch.common, which)
 
 
 def transfer(
@@ -318,6 +314,7 @@ def send_steps(
         *sends,
         Mark(other(which), arrived, why, phase=MARK_THERE, tag=here.tag, sent=sent),
         Mark(which, target, why, phase=MARK_HERE, tag=here.tag, sent=sent, bookmark=bookmark),
+        *move_on(here, there, which, other(which), short, MARK_HERE),
         *(drop(here, which, f"{short} has one now", EXPIRE, keep=short) if bookmark else ()),
     ]
 
@@ -378,7 +375,7 @@ def plan_rewind(seen: Observed, short: str, force: bool) -> Plan:
     later = there.after(held)
     if later or there.dataset.written:
         steps += give_up(there, PEER, f"the replica goes back to {short}")
-        steps.append(Rollback(PEER, held.name, why, loses=tuple(found.short for found in later)))
+        steps += back_to(there, PEER, held, why)
     for branch in trees.match(here, there).branches if here.recursive else ():
         steps += _rewind_branch(branch, short, why)
     return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps))
@@ -388,8 +385,8 @@ def _rewind_branch(branch: trees.Branch, short: str, why: str) -> t.Iterator[Ste
     wanted = branch.sender.by_short(short)
     held = branch.receiver.by_guid(wanted.guid) if wanted and branch.receiver else None
     later = branch.receiver.after(held) if branch.receiver and held else ()
-    if held is not None and later:
-        yield Rollback(PEER, held.name, why, loses=tuple(found.short for found in later))
+    if branch.receiver is not None and held is not None and later:
+        yield from back_to(branch.receiver, PEER, held, why)
 
 
 def count(number: int, what: str) -> str:

@@ -351,6 +351,31 @@ def destroy_bookmark(name: str) -> Argv:
     return ("zfs", "destroy", name)
 
 
+# Of a hold nobody can ask cheaply whether it is there.
+_HOLD = """\
+verb=$1 tag=$2 recursively=$3 failed=0
+shift 3
+for name; do
+    said=$(zfs "$verb" $recursively "$tag" "$name" 2>&1) && continue
+    case $said in
+        *"tag already exists"*|*"no such tag"*) ;;
+        *) printf '%s\\n' "$said" >&2; failed=1 ;;
+    esac
+done
+exit $failed
+"""
+
+
+def hold(tag: str, targets: t.Sequence[str], recursive: bool = False) -> list[Argv]:
+    """Keep snapshots from being destroyed; one that is held so already stays as it is."""
+    return _many(("sh", "-c", _HOLD, "sh", "hold", tag, "-r" if recursive else ""), targets)
+
+
+def release(tag: str, targets: t.Sequence[str], recursive: bool = False) -> list[Argv]:
+    """Take holds of this name off snapshots; one that is not held so stays as it is."""
+    return _many(("sh", "-c", _HOLD, "sh", "release", tag, "-r" if recursive else ""), targets)
+
+
 def rename(old: str, new: str, recursive: bool = False) -> Argv:
     """Rename a dataset or a snapshot; recursively the snapshots of that name of the datasets below too."""
     return ("zfs", "rename", *_recursively(recursive), old, new)
@@ -585,4 +610,6 @@ def _called(argv: Argv) -> str:
         return "zfs unmount; zfs mount"
     if argv[:3] == ("sh", "-c", _MARK_AND_BOOKMARK):
         return "zfs set"
+    if argv[:3] == ("sh", "-c", _HOLD):
+        return f"zfs {argv[4]}"
     return argv[2] if argv[0] == "sh" else " ".join(argv[:2])
