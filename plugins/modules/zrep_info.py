@@ -93,6 +93,23 @@ pairs:
     last_sync: {description: "When that was taken, in epoch seconds.", type: int, sample: 1795380401}
     last_sync_iso: {description: The same in ISO 8601., type: str, sample: '2026-11-22T20:46:41Z'}
     lag_seconds: {description: Seconds since then., type: int, sample: 12}
+    hold: {description: "Whether the pair holds the snapshot that both sides share last.", type: bool, sample: false}
+    receive_begun:
+      description:
+        - Whether a receive into this side began and has not ended. If none is running it was interrupted, and the next
+          sync goes on from there; C(zfs receive -A) gives it up.
+      type: bool
+      sample: false
+    zfs:
+      description: What the zfs of this host is.
+      type: dict
+      contains:
+        version: {description: "Of its kernel module, null where it has none.", type: str, sample: 2.3.9-1}
+        can:
+          description: "What it can do of V(resume), V(bookmarks), V(encryption), as its own answers showed."
+          type: list
+          elements: str
+          sample: [resume, bookmarks, encryption]
     unsent_bytes: {description: "Bytes written here since then, null where unknown.", type: int, sample: 0}
     unsent_snapshots: {description: Snapshots on the master since then., type: list, elements: str, sample: []}
     drill:

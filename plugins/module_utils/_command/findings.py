@@ -39,6 +39,9 @@ def pair(facts: Facts, synced: str) -> list[str]:
         parts.append("{} not sent yet".format(size(facts["unsent_bytes"])))
     if facts.get("busy"):
         parts.append("the script works on it")
+    begun = [side for side in (facts, facts.get("peer") or {}) if side.get("receive_begun")]
+    if begun:
+        parts.append("a receive has begun and not ended; if none is running, the next sync goes on from there")
     parts.append(_count(len(problems)))
     return ["{}: {}".format(facts["filesystem"], "; ".join(parts)), *_listed(problems)]
 

@@ -451,9 +451,11 @@ class Features:
     """What a host's zfs can do, as its own answers showed.
 
     :param properties: the optional native properties that it knows.
+    :param version: of the loaded kernel module, for people; empty where there is none, as with zfs-fuse, or not known.
     """
 
     properties: frozenset[str] = frozenset()
+    version: str = dataclasses.field(default="", compare=False)
 
     @property
     def modern(self) -> bool:

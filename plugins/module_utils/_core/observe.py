@@ -131,18 +131,42 @@ def _look_once(
         raise zfs.failure(argv, done.status, "\n".join(complaints), shell.host)
     if features is None:
         features = Features(frozenset(zfs.OPTIONAL[:-1]))
-    memory.remember(shell.host, features)
+    if memory.recall(shell.host) != features:
+        features = dataclasses.replace(features, version=version(shell))
+        memory.remember(shell.host, features)
     return Look(zfs.parse_get(done.out, properties, tag, shell.host), features)
 
 
-class FeatureMemory:
-    """What zfs on each host can do, kept between runs in the run directory: asking costs a process.
+VERSION = "/sys/module/zfs/version"
 
-    A wrong memory does no harm: a property that is unknown after all is asked for once more without it.
+
+def version(shell: Shell) -> str:
+    """The version of the kernel module of a host, without a zfs process; empty if that does not say."""
+    done = shell.run(("cat", VERSION))
+    return done.out.strip()[:80] if done.status == 0 else ""
+
+
+def version_here() -> str:
+    """The same of this host."""
+    try:
+        with open(VERSION, encoding="utf-8") as file:
+            return file.read().strip()[:80]
+    except OSError:
+        return ""
+
+
+class FeatureMemory:
+    """What zfs on each host can do, and its version, kept between runs in the run directory: asking costs a process.
+
+    A wrong memory does no harm: a property that is unknown after all is asked for once more without it. What a newer
+    zfs can do more is known on this host at once, and of another host after a day at most.
+
+    :param own: how this host is called.
     """
 
-    def __init__(self, rundir: str) -> None:
+    def __init__(self, rundir: str, own: str = "") -> None:
         self._rundir = rundir
+        self._own = own
         self._known: dict[str, Features] = {}
 
     def _path(self, host: str) -> str:
@@ -161,8 +185,10 @@ class FeatureMemory:
             # What another version of ours remembered says nothing about properties that it did not ask for.
             if not isinstance(known, dict) or known.get("asked") != list(zfs.OPTIONAL):
                 return None
-            properties = known.get("known") or ()
-            self._known[host] = Features(frozenset(name for name in zfs.OPTIONAL if name in properties))
+            properties, was = known.get("known") or (), str(known.get("version", ""))
+            if host == self._own and was != version_here():
+                return None
+            self._known[host] = Features(frozenset(name for name in zfs.OPTIONAL if name in properties), was)
         return self._known[host]
 
     def remember(self, host: str, features: Features) -> None:
@@ -172,7 +198,8 @@ class FeatureMemory:
         try:
             handle, name = tempfile.mkstemp(dir=self._rundir)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"asked": list(zfs.OPTIONAL), "known": sorted(features.properties)}, file)
+                known = {"asked": list(zfs.OPTIONAL), "known": sorted(features.properties), "version": features.version}
+                json.dump(known, file)
             os.replace(name, self._path(host))
         except OSError:
             pass  # Only costs a question next time.

@@ -13,8 +13,10 @@ import typing as t
 
 from . import names, trees
 from .drilling import last_drill, parse_record
+from .encryption import knows_encryption
 from .errors import ZrepError
-from .model import Dataset, Observed, Side, newest_common
+from .model import Dataset, Features, Observed, Side, newest_common
+from .partial import is_partial
 from .state import HERE, State
 from .steps import Step
 
@@ -38,7 +40,15 @@ def pair_facts(seen: Observed, now: int, state: State | None = None) -> dict[str
     side = Side(seen.identity, seen.identity, seen.tag, here)
     facts = dict({"filesystem": seen.filesystem, "host": seen.identity, "tag": seen.tag}, **side_facts(side, now))
     facts.update(_peer_name(side, seen))
+    if state is None:
+        facts["zfs"] = _zfs_facts(seen.features_here)
     return facts
+
+
+def _zfs_facts(features: Features) -> dict[str, t.Any]:
+    """What the zfs of a host is and can do."""
+    can = {"resume": features.modern, "bookmarks": features.modern, "encryption": knows_encryption(features.properties)}
+    return {"version": features.version or None, "can": [name for name, known in can.items() if known]}
 
 
 def _peer_name(side: Side, seen: Observed) -> dict[str, t.Any]:
@@ -73,6 +83,7 @@ def side_facts(side: Side, now: int) -> dict[str, t.Any]:
         "lag_seconds": None if sent is None else max(now - sent, 0),
         "recursive": side.recursive,
         "hold": side.holding,
+        "receive_begun": is_partial(side),
         "below": [found.filesystem[len(side.filesystem) + 1 :] for found in side.members],
         "unsent_bytes": trees.unsent(side, last) if side.is_master else None,
         "unsent_snapshots": [found.short for found in side.after(last)] if last and side.is_master else [],
@@ -102,7 +113,7 @@ def peer_facts(seen: Observed, now: int) -> dict[str, t.Any]:
     here, there = seen.side_here, seen.side_there
     if there is None:
         return {"exists": False}
-    facts = dict({"exists": True}, **side_facts(there, now))
+    facts = dict({"exists": True, "zfs": _zfs_facts(seen.features_there)}, **side_facts(there, now))
     common = newest_common(here, there) if here else None
     facts["common_snapshot"] = (
         None

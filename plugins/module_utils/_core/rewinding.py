@@ -50,11 +50,16 @@ def plan_roll_back(seen: Observed, short: str, force: bool, now: int) -> Plan:
     if names.parse_snapshot(seen.tag, wanted.short):
         sent = wanted.sent or held.sent or now
         for end, base in ((replica, held), (master, wanted)):
-            if base.sent is None:
-                steps.append(Mark(end.at, base.name, "both sides hold it", tag=seen.tag, sent=sent))
-            if master.side.holding and not base.holds:
-                steps.append(hold(end.side, end.at, base.name))
+            steps += _recorded(end, base, sent, master.side.holding)
     return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps))
+
+
+def _recorded(end: End, base: Snapshot, sent: int, holding: bool) -> t.Iterator[Step]:
+    """Record on one side that both have a snapshot, and hold it."""
+    if base.sent is None:
+        yield Mark(end.at, base.name, "both sides hold it", tag=end.side.tag, sent=sent)
+    if holding and not base.holds:
+        yield hold(end.side, end.at, base.name)
 
 
 def _branch_back(branch: trees.Branch, at: tuple[End, End], short: str, force: bool, why: str) -> t.Iterator[Step]:

@@ -89,7 +89,7 @@ class _Repointing:
         self._stack = stack
         self._new = new
         self._old = old
-        self._memory = FeatureMemory(settings.rundir)
+        self._memory = FeatureMemory(settings.rundir, settings.identity)
         self._works: list[tuple[Observed, Work]] = []
         self._warnings: list[str] = []
 

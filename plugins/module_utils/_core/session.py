@@ -38,7 +38,7 @@ class Session:
         self.here = Shell(settings.identity)
         self._ways = Ways(settings, self.here)
         self.features = Features()
-        self._memory = FeatureMemory(settings.rundir)
+        self._memory = FeatureMemory(settings.rundir, settings.identity)
         self._peers: dict[str, Shell] = {}
         self._locks: dict[str, Lock] = {}
         self._script = ScriptLocks(settings, self.here)

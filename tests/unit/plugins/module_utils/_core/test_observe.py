@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 
@@ -30,8 +31,11 @@ class Host(Shell):
         self.absent = absent
         self.extra = extra
         self.asked = []
+        self.version = ""
 
     def run(self, argv):
+        if argv[0] == "cat":
+            return Completed(0, f"{self.version}\n", "") if self.version else Completed(1, "", "cat: no such file\n")
         self.asked.append(tuple(argv))
         position = argv.index("name,property,value,source") + 1
         properties, names = argv[position].split(","), argv[position + 1 :]
@@ -155,6 +159,24 @@ def test_memory_outlives_the_run(tmp_path):
     FeatureMemory(str(tmp_path)).remember("root@host.example.org", OLD)
     assert FeatureMemory(str(tmp_path)).recall("root@host.example.org") == OLD
     assert FeatureMemory(str(tmp_path)).recall("other") is None
+
+
+def test_the_version_is_asked_for_once_and_kept(tmp_path):
+    host = Host(["p/a"])
+    host.version = "2.3.9-1"
+    assert look(host, "zrep", ["p/a"], FeatureMemory(str(tmp_path))).features.version == "2.3.9-1"
+    host.version = "2.4.0-1"
+    assert look(host, "zrep", ["p/a"], FeatureMemory(str(tmp_path))).features.version == "2.3.9-1"
+
+
+def test_a_new_version_of_this_host_is_noticed_at_once(tmp_path, monkeypatch):
+    FeatureMemory(str(tmp_path)).remember(HOST, dataclasses.replace(MODERN, version="2.2.0-1"))
+    (tmp_path / "version").write_text("2.2.0-1\n")
+    monkeypatch.setattr(observe, "VERSION", str(tmp_path / "version"))
+    assert FeatureMemory(str(tmp_path), HOST).recall(HOST) == MODERN
+    (tmp_path / "version").write_text("2.3.9-1\n")
+    assert FeatureMemory(str(tmp_path), HOST).recall(HOST) is None
+    assert FeatureMemory(str(tmp_path), "other").recall(HOST) == MODERN
 
 
 def test_names_of_hosts_stay_in_the_directory(tmp_path):
