@@ -315,7 +315,23 @@ def test_case_23_what_the_replica_has_of_its_own(pair: Pair) -> None:
     pair.b.run(f"zfs set readonly=off {pair.dest} && zfs mount {pair.dest} && echo x >/{pair.dest}/own")
     pair.b.zfs("snapshot", f"{pair.dest}@own")
     refused(pair, lambda: try_pull(pair), "diverged", *as_modules_say("force=true"))
-    pull(pair, force=True)
+    before = pair.dump()
+    assert pull(pair, force=True, check=True).changed
+    assert pair.dump() == before
+    result = pull(pair, force=True)
+    pair.assert_same()
+    (kept,) = result["preserved"]
+    assert kept["host"] == pair.b.name
+    assert kept["filesystem"] == pair.dest
+    assert "own" in snapshots(pair.b, kept["name"])
+    pair.b.run(f"zfs mount {kept['name']} || :")
+    assert pair.b.read_file(f"/{kept['name']}/own") == "x\n"
+
+
+def test_what_the_replica_has_of_its_own_is_given_up_if_so_asked(pair: Pair) -> None:
+    pair.b.run(f"zfs set readonly=off {pair.dest} && zfs mount {pair.dest} && echo x >/{pair.dest}/own")
+    assert try_pull(pair, diverged="discard").code == "bad_input"
+    assert not pull(pair, force=True, diverged="discard")["preserved"]
     pair.assert_same()
 
 

@@ -18,7 +18,7 @@ from tests.lab import Host, Lab
 from tests.system import script
 from tests.system.command import fails, install, ok, remove, start
 from tests.system.layouts import cannot_connect, destroy
-from tests.system.pairs import FAIL, Pair, held, ready_pair
+from tests.system.pairs import FAIL, Pair, held, ready_pair, snapshots
 from tests.system.test_budgets import counted
 
 pytestmark = pytest.mark.system
@@ -107,15 +107,17 @@ def test_a_plan_is_printed_and_nothing_is_done(pair: Pair) -> None:
     assert pair.dump() == before
 
 
-def test_force_throws_away_what_the_replica_has_of_its_own(pair: Pair) -> None:
+def test_force_overwrites_what_the_replica_has_of_its_own(pair: Pair) -> None:
     pair.b.run(f"zfs set readonly=off {pair.dest} && zfs mount {pair.dest} && echo x >/{pair.dest}/own")
     pair.b.zfs("snapshot", f"{pair.dest}@own")
     before = pair.dump()
     said = fails(pair.b, "refresh", pair.dest)
-    assert "-f throws" in said.err
+    assert "-f overwrites" in said.err
     assert pair.dump() == before
     ok(pair.b, "refresh", "-f", pair.dest)
     pair.assert_same()
+    kept = [name for name in pair.b.zfs("list", "-H", "-o", "name").split() if "_preserved_" in name]
+    assert ["own" in snapshots(pair.b, name) for name in kept] == [True]
 
 
 # -- what stands against it -----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .._core import run_pull
 from .._core.settings import check_skip_busy
+from .._core.swapping import DISCARD, PRESERVE
 from .context import Context
 from .verbs_sync import EVER
 
@@ -17,6 +18,7 @@ def refresh(context: Context) -> int:
     targets, everything = context.targets
     options = {
         "force": context.forced,
+        "diverged": DISCARD if request.has("discard") else PRESERVE,
         "only_if_changed": request.has("c") or context.variables.flag("ZREP_CHANGEDONLY"),
         "expire": not context.settings.skip_expire,
     }

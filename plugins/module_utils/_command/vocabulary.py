@@ -140,7 +140,8 @@ VERBS: dict[str, Verb] = {
         1,
         None,
         {
-            "f": Option("throw away what this replica has of its own"),
+            "f": Option("overwrite what this replica has of its own, after it was copied into a dataset beside it"),
+            "discard": Option("with -f: throw it away instead"),
             "v": Option("say how far the transfer is"),
             "r": Option("go on with a transfer that was interrupted, which is so without it, too"),
             "c": Option("without changes since the last sync only record that it is up to date"),

@@ -10,7 +10,7 @@ be asked whether he is what the other one takes him for.
 from __future__ import annotations
 
 from . import names, trees
-from .errors import Diverged, NoCommonSnapshot, NotFound, NotPaired, PairedElsewhere, WrongRole
+from .errors import NoCommonSnapshot, NotFound, NotPaired, PairedElsewhere, WrongRole
 from .model import Common, Endpoint, Observed, Side
 from .partial import recover
 from .plan import Plan, predict
@@ -70,9 +70,6 @@ def plan_refresh(seen: Observed, goal: SyncGoal, settings: Settings) -> Plan:
 def _base(master: Side, replica: Side, force: bool) -> Common:
     try:
         return find_base(master, replica, force)
-    except Diverged as error:
-        error.hint = "force=true throws it away; rename or send it elsewhere first if it matters"
-        raise
     except NoCommonSnapshot as error:
         error.hint = f"zrep_pair role=replica force=true on {replica.host} makes it, and moves aside what is there"
         raise

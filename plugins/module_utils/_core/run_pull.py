@@ -12,16 +12,20 @@ import typing as t
 from . import names
 from .errors import ZrepError
 from .guard import held_by_another, not_held
+from .keeping import Keeper, tell_what_differs
 from .locks import check_script_lock, check_script_lock_there
 from .mirror import flipped, mirrored
 from .model import Observed
 from .outcome import Outcome, Refused, plan_each
+from .overwriting import check_diverged
 from .plan import Plan
 from .pulling import check_receiver, check_sender, plan_refresh
 from .remote_locks import RemoteLocks
 from .run_sync import candidates, check_targets, excuse_busy, in_order, part_fresh
 from .session import Session, by_peer, replicas, with_recorded_peer
 from .settings import Settings
+from .state import HERE
+from .swapping import PRESERVE
 from .syncing import SyncGoal, plan_rewind
 
 
@@ -43,6 +47,7 @@ def pull(
     wanted = check_targets(targets)
     with Session(settings, dry) as session, contextlib.ExitStack() as stack:
         goal = SyncGoal(session.now, **options)
+        check_diverged(goal.diverged, goal.force)
         outcome = Outcome(session.now)
         pairs = candidates(session, list(wanted), everything, False, outcome, replicas)
         if everything and not pairs and not outcome.refused:
@@ -55,13 +60,20 @@ def pull(
         fresh, stale = part_fresh(_usable(pairs, outcome), wanted, goal)
         plans = [(seen, plan_refresh(seen, goal, settings)) for seen in fresh]
         warnings: dict[str, str] = {}
+        preserve = goal.force and goal.diverged == PRESERVE
+        keeper = Keeper(session, preserve, HERE)
         for group in by_peer(stale):
             seen_there = _look_there(session, stack, group, goal.only_if_changed, outcome, warnings)
-            plans += plan_each(seen_there, planner, outcome)
-        works = session.carry_out(plans)
+            planned = plan_each(seen_there, planner, outcome)
+            careful = [seen for seen, dummy in planned if preserve or wanted.get(seen.filesystem)]
+            plans += keeper.plan_seen(careful, planner, wanted, outcome)
+            plans += [(seen, plan) for seen, plan in planned if seen not in careful]
+        works = [keeper.complete(seen, work) for (seen, dummy), work in zip(plans, session.carry_out(plans))]
         for work in works:
             work.warnings += [warnings[work.plan.filesystem]] if work.plan.filesystem in warnings else []
         outcome.done = in_order(zip([seen for seen, dummy in plans], works), pairs)
+        tell_what_differs(session, outcome, HERE)
+        outcome.preserved = [kept._asdict() for kept in keeper.kept]
         excuse_busy(outcome, goal, skip_busy)
         outcome.notes += [f"{seen.filesystem}: {plan.skipped}" for seen, plan in plans if plan.skipped]
         return outcome

@@ -68,7 +68,7 @@ def test_settings_and_force_reach_the_plan():
     stage = Stage(master(*sent(0)), replica(*sent(0), "mine+5", written=7), forced=True)
     with pytest.raises(errors.Diverged):
         stage.refresh(PEER_HOST)
-    stage.refresh(PEER_HOST, force=True)
+    stage.refresh(PEER_HOST, force=True, diverged="discard")
     assert stage.given_up == ["mine", 7]
 
 
