@@ -12,7 +12,7 @@ from tests.system.moves import done, make_master, move, turned
 from tests.system.pairs import Pair, exists, local, make_pair, snapshots, value
 from tests.system.product import zrep_info, zrep_pair, zrep_snapshot
 
-pytestmark = [pytest.mark.system, pytest.mark.both, pytest.mark.needs("holds")]
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture
@@ -38,6 +38,7 @@ def both_hold(pair: Pair, *shorts: str) -> bool:
     return held(pair.a, pair.fs) == held(pair.b, pair.dest) == list(shorts)
 
 
+@pytest.mark.both
 def test_the_base_cannot_be_destroyed_and_the_hold_goes_on(pair: Pair) -> None:
     base = pair.on_a()[-1]
     assert both_hold(pair, base)
@@ -80,6 +81,7 @@ def test_holds_of_others_stay(pair: Pair) -> None:
     pair.a.zfs("release", "mine", f"{pair.fs}@{base}")
 
 
+@pytest.mark.both
 def test_switched_off_or_taken_apart_nothing_is_held(pair: Pair) -> None:
     assert declare(pair, False).changed
     assert both_hold(pair)
@@ -91,6 +93,7 @@ def test_switched_off_or_taken_apart_nothing_is_held(pair: Pair) -> None:
     assert value(pair.b, pair.dest, "zrep:hold") == "-"
 
 
+@pytest.mark.both
 def test_moves_go_back_and_forth_with_it(pair: Pair) -> None:
     now = move(pair)
     assert both_hold(pair, pair.on_a()[-1])
@@ -118,6 +121,7 @@ def test_both_go_back_past_it(pair: Pair) -> None:
     pair.assert_same()
 
 
+@pytest.mark.both
 def test_a_tree_is_held_as_a_whole(fresh, host1: Host, host2: Host) -> None:
     root = fresh.create(host1, "tree")
     host1.zfs("create", f"{root}/child")

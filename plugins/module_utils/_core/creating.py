@@ -341,8 +341,11 @@ def _properties_with_stream(here: Side, seen: Observed, carried: t.Mapping[str, 
     The source's own properties go along as they do with the script, but for the place of its mount: a replica must
     never be mounted over something of its host. (A volume has none, and zfs refuses to exclude it there.)
     """
-    if not (seen.features_here.modern and seen.features_there.modern):
+    if not seen.features_there.modern:
         return {}
+    if not seen.features_here.modern:
+        # What the stream of an old version would carry cannot be chosen; what is set there can.
+        return {"set_there": tuple(carried.items())}
     exclude: tuple[str, ...] = ("mountpoint",) if here.dataset.type == "filesystem" else ()
     if ALL in here.excluded:
         return {"set_there": tuple(carried.items())}

@@ -121,6 +121,14 @@ def test_case_01_and_02_a_new_pair(features):
     assert here.snapshots[0].sent == NOW
 
 
+@pytest.mark.parametrize(("features_here", "features_there"), [(OLD, MODERN), (MODERN, OLD)], ids=["old", "modern"])
+def test_a_new_pair_of_an_old_and_a_modern_zfs(features_here, features_there):
+    plan = present(observed(dataset(FS), features_here=features_here, features_there=features_there))
+    assert is_pair(plan.after)
+    assert plan.after.there.value("readonly") == "on"
+    assert plan.after.there.value("zrep:dest-host") == PEER_HOST
+
+
 @FEATURES
 def test_master_comes_last(features):
     plan = present(observed(dataset(FS), features=features))
