@@ -15,6 +15,8 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import subprocess
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -62,10 +64,21 @@ def build(target: Path, source: Path = ROOT / "plugins" / "module_utils") -> Non
     os.replace(file.name, target)
 
 
+def build_more(command: Path) -> None:
+    """Write what the command says about itself beside it: completion for bash and the manual page."""
+    for suffix, verb in ((".bash", "completion"), (".8", "manual")):
+        said = subprocess.run([sys.executable, "-I", str(command), verb], check=True, stdout=subprocess.PIPE)
+        command.with_name(command.name + suffix).write_bytes(said.stdout)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the zrep command.")
     parser.add_argument("target", type=Path, help="the file to write")
-    build(parser.parse_args().target)
+    parser.add_argument("--more", action="store_true", help="write TARGET.bash and TARGET.8 too")
+    arguments = parser.parse_args()
+    build(arguments.target)
+    if arguments.more:
+        build_more(arguments.target)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ NEEDED = {
     "unshare": "util-linux",
     "mount": "mount",
     "iptables": "iptables",
+    "cron": "cron",
     "pgrep": "procps",
     "zstd": "zstd",
     "lz4": "lz4",

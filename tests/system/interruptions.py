@@ -92,10 +92,10 @@ def full_pool(transfer: Transfer, after: int) -> Said:
     filler = f"{host.pool}/filler"
     host.zfs("create", "-o", "mountpoint=none", filler)
     used, room = (f"$(zfs get -Hpo value {name} {host.pool})" for name in ("used", "available"))
-    there = int(host.zfs("get", "-Hpo", "value", "used", host.pool)) + after * 9 // 10
+    there = int(host.zfs("get", "-Hpo", "value", "used", host.pool)) + max(after - 4 * MEGABYTE, 0)
     # zfs takes some megabytes into its memory before it writes; what is not on the disk by then is lost.
     arrived = f"until zpool sync {host.pool}; [ {used} -gt {there} ]; do :; done"
-    full = f"{{ {arrived}; zfs set refreservation=$(({room} - {MEGABYTE})) {filler}; }} </dev/null"
+    full = f"{{ {arrived}; zfs set refreservation=$(({room} - {MEGABYTE // 4})) {filler}; }} </dev/null"
     said = transfer.run(in_filter=f"head -c {after}; {full}; cat")
     host.zfs("destroy", filler)
     return said

@@ -74,18 +74,3 @@ def test_an_old_and_a_new_version_go_together(fresh, host1: Host, host2: Host) -
     back = move(now, at="b")
     assert_in_place(back)
     assert host1.read_file(f"/{pair.fs}/file") == "newer\n"
-
-
-@pytest.mark.needs("mixed")
-def test_a_new_version_may_have_an_old_one_for_its_replica(fresh, host1: Host, host2: Host) -> None:
-    """As far as the old one can read what is sent: a filesystem has a version of its own (zfsprops(7), version)."""
-    name = fresh.create(host2, version="4")
-    host2.write_file(f"/{name}/file", "new\n")
-    pair = Pair(host2, name, host1, fresh.name(host1, "copy"))
-    assert not zrep_pair(host2, filesystem=pair.fs, peer_host=host1.name, peer_filesystem=pair.dest).failed
-    pair.write("newer\n")
-    pair.sync()
-    pair.assert_same()
-    now = move(pair)
-    assert_in_place(now)
-    assert host1.read_file(f"/{pair.dest}/file") == "newer\n"

@@ -16,7 +16,7 @@ import traceback
 import typing as t
 
 from .._core.errors import BadInput, ZrepError
-from . import completion
+from . import completion, manual
 from . import help as help_texts
 from .arguments import Request, parse, verb_of
 from .context import Context, as_failure
@@ -24,6 +24,13 @@ from .entry import ANSWER
 from .variables import Variables, load, settings_of, warnings_of
 from .vocabulary import ALIASES, VERBS
 from .voice import OutputLost, Voice, secure_descriptors, silence_exit
+
+ABOUT_ITSELF: dict[str, t.Callable[[], str]] = {
+    "completion": completion.script,
+    "manual": lambda: manual.page(ANSWER.split()[1]),
+    "version": lambda: ANSWER,
+}
+"""What needs no settings."""
 
 DEEDS: dict[str, tuple[str, str]] = {
     "init": ("verbs_pair", "init"),
@@ -94,11 +101,8 @@ def _refuse(words: t.Sequence[str], voice: Voice, why: str) -> int:
 def _run(request: Request, voice: Voice) -> int:
     if request.verb == "help":
         return _help(request, voice)
-    if request.verb == "completion":
-        voice.answer(completion.script(), end="")
-        return 0
-    if request.verb == "version":
-        voice.answer(ANSWER, end="")
+    if request.verb in ABOUT_ITSELF:
+        voice.answer(ABOUT_ITSELF[request.verb](), end="")
         return 0
     variables = load(os.environ)
     os.environ.update(variables.exported)

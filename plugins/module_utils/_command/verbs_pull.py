@@ -25,7 +25,8 @@ def refresh(context: Context) -> int:
     skip_busy = check_skip_busy(context.seconds("q"))
     if everything and skip_busy is None:
         skip_busy = EVER
-    outcome = run_pull.pull(context.settings, targets, everything, options, skip_busy, request.dry)
+    only = request.has("if-replica")
+    outcome = run_pull.pull(context.settings, targets, everything, options, skip_busy, request.dry, only)
     if outcome.idle and context.voice.quiet:
         outcome.notes.clear()
     return context.finish(outcome.result(request.dry))

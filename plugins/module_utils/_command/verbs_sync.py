@@ -29,7 +29,8 @@ def sync(context: Context) -> int:
     skip_busy = check_skip_busy(context.seconds("q"))
     if everything and skip_busy is None:
         skip_busy = EVER
-    outcome = run_sync.sync(context.settings, targets, everything, options, skip_busy, request.dry)
+    only = request.has("if-master")
+    outcome = run_sync.sync(context.settings, targets, everything, options, skip_busy, request.dry, only)
     if outcome.idle and context.voice.quiet:
         outcome.notes.clear()  # The same line of cron runs on both hosts, and one of them may have nothing to do.
     if not request.dry and not request.has("json"):

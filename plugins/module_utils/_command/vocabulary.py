@@ -106,6 +106,7 @@ VERBS: dict[str, Verb] = {
             "r": Option("go on with a transfer that was interrupted, which is so without it, too"),
             "c": Option("without changes since the last sync only record that it is up to date"),
             "q": Option("say nothing of success; a filesystem in use is no error if synced so recently", "SECONDS"),
+            "if-master": Option("leave out those that this host is the replica of"),
             **_JSON,
             **_DRY,
         },
@@ -146,6 +147,7 @@ VERBS: dict[str, Verb] = {
             "r": Option("go on with a transfer that was interrupted, which is so without it, too"),
             "c": Option("without changes since the last sync only record that it is up to date"),
             "q": Option("say nothing of success; a filesystem in use is no error if synced so recently", "SECONDS"),
+            "if-replica": Option("leave out those that this host is the master of"),
             **_JSON,
             **_DRY,
         },
@@ -356,6 +358,10 @@ VERBS: dict[str, Verb] = {
     "completion": Verb(
         "print completion of this command for bash",
         examples=(("zrep completion > /usr/share/bash-completion/completions/zrep", "for all users of this host"),),
+    ),
+    "manual": Verb(
+        "print the manual page",
+        examples=(("zrep manual > /usr/local/share/man/man8/zrep.8", "for all users of this host"),),
     ),
     "version": Verb("the version of this command"),
     "help": Verb("explain a verb", "[VERB]", 0, 1, aliases=("-h", "--help")),

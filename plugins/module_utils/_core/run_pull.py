@@ -36,6 +36,7 @@ def pull(
     options: t.Mapping[str, t.Any],
     skip_busy: int | None = None,
     dry: bool = False,
+    only: bool = False,
 ) -> Outcome:
     """Have masters take snapshots and pull them. What stands against one filesystem is in the outcome.
 
@@ -43,6 +44,7 @@ def pull(
     :param everything: all that this host is the replica of, instead of targets.
     :param options: the fields of SyncGoal but for the time.
     :param skip_busy: seconds since the last sync for which a filesystem that somebody else works on is no error.
+    :param only: leave out filesystems whose replica is the other side, without a word.
     """
     wanted = check_targets(targets)
     with Session(settings, dry) as session, contextlib.ExitStack() as stack:
@@ -50,6 +52,7 @@ def pull(
         check_diverged(goal.diverged, goal.force)
         outcome = Outcome(session.now)
         pairs = candidates(session, list(wanted), everything, False, outcome, replicas)
+        pairs = [seen for seen in pairs if not (only and seen.side_here is not None and seen.side_here.is_master)]
         if everything and not pairs and not outcome.refused:
             outcome.note_no_replica(settings)
 

@@ -18,7 +18,7 @@ from .outcome import Outcome, Refused, plan_pairs
 from .overwriting import check_diverged
 from .plan import Plan
 from .roles import check_master
-from .session import Session, masters, registered, with_recorded_peer
+from .session import Session, is_replica, masters, registered, with_recorded_peer
 from .settings import Settings
 from .swapping import PRESERVE
 from .syncing import SyncGoal, is_fresh, plan_rewind, plan_sync
@@ -31,6 +31,7 @@ def sync(
     options: t.Mapping[str, t.Any],
     skip_busy: int | None = None,
     dry: bool = False,
+    only: bool = False,
 ) -> Outcome:
     """Push. What stands against one filesystem is in the outcome, so that the others go on.
 
@@ -38,6 +39,7 @@ def sync(
     :param everything: all that this host is master of, instead of targets.
     :param options: the fields of SyncGoal but for the time.
     :param skip_busy: seconds since the last sync for which a filesystem that somebody else works on is no error.
+    :param only: leave out filesystems whose master is the other side, without a word.
     """
     wanted = check_targets(targets)
     with Session(settings, dry) as session:
@@ -45,6 +47,7 @@ def sync(
         check_diverged(goal.diverged, goal.force)
         outcome = Outcome(session.now)
         pairs = candidates(session, list(wanted), everything, goal.only_if_changed, outcome)
+        pairs = [seen for seen in pairs if not (only and is_replica(seen))]
         if everything and not pairs and not outcome.refused:
             outcome.note_no_master(settings)
 

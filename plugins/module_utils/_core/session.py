@@ -319,6 +319,15 @@ def masters(pairs: t.Iterable[Observed]) -> list[Observed]:
     return found
 
 
+def is_replica(seen: Observed) -> bool:
+    """Whether this host has the replica of a pair, and says so itself."""
+    side = seen.side_here
+    try:
+        return side is not None and side.registered and not side.is_master and not side.is_source
+    except ZrepError:
+        return False  # What is wrong with its record is told by whoever works on it.
+
+
 def replicas(pairs: t.Iterable[Observed]) -> list[Observed]:
     """Those that this host can pull: neither masters, nor sources of a pair that is being made from here."""
     found = []

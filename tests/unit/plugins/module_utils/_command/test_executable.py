@@ -18,7 +18,7 @@ from ansible_collections.zfsops.zrep.plugins.module_utils._command import entry,
 
 ROOT = pathlib.Path(__file__).resolve().parents[5]
 SOURCE = ROOT / "plugins" / "module_utils"
-PRINTED = ("help", "version", "config", "completion")
+PRINTED = ("help", "version", "config", "completion", "manual")
 
 
 @pytest.fixture(scope="module")
