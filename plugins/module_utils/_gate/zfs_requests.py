@@ -179,7 +179,8 @@ class Gatekeeper:
             if any(pair.is_above(name) for pair in self._rules.pairs) and not self._is_ours(name):
                 above.append(name)
                 continue
-            if not self._is_kin(name) and deep and not any(pair.recursive for pair in self.pairs_of(name)):
+            pairs = [self.of_kin(name)] if self._is_kin(name) else self.pairs_of(name)
+            if deep and not any(pair.recursive for pair in pairs):
                 raise Refused(f"what is below {name[:300]} is not on the list of this key")
             ours.append(name)
         commands = [parsed.again([*before, *above], without="rd")] if above else []
