@@ -28,6 +28,8 @@ ssh = ["ssh", "-o", "BatchMode=yes", "-S", "/run/attack"]
 subprocess.run([*ssh, "-M", "-f", "-N", host], check=True, stdout=subprocess.DEVNULL)
 ended = []
 for line in lines:
+    # What ssh itself would take for an option does not reach the other host as one.
+    line = " " + line if line.startswith("-") else line
     done = subprocess.run([*ssh, host, line], input=b"", capture_output=True, timeout=30)
     ended.append([done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")])
 subprocess.run([*ssh, "-O", "exit", host], stderr=subprocess.DEVNULL)
@@ -136,6 +138,8 @@ def requests(pair: Pair) -> list[str]:
         f"zfs set zrep:mountpoint=/etc {own}",
         f"zfs set zrep:lock-pid=1 {own}",
         f"zfs set other:master=yes {own}",
+        f"zfs set zrep:dest-host=localhost {own}",
+        f"zfs set zrep:src-host=root@127.0.0.1 {own}",
         f"zfs set 'zrep:dest-host=-oProxyCommand=reboot' {own}",
         f"zfs set 'zrep:exclude=a\nb' {own}",
         f"zfs inherit -r readonly {own}",

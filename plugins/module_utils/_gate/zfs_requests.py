@@ -16,6 +16,7 @@ from .._core import names
 from .._core.errors import ZrepError
 from .._core.model import PRESERVED_FROM, USER_PROPERTIES
 from .._core.resuming import read_token
+from .._core.zfs import NATIVE, OPTIONAL
 from .rules import FORCE, MOVE, RECEIVE, SEND, Pair, Rules
 from .words import Refused
 
@@ -177,6 +178,7 @@ class Gatekeeper:
         above, ours = [], []
         for name in found:
             if any(pair.is_above(name) for pair in self._rules.pairs) and not self._is_ours(name):
+                self._check_above(parsed, before, name)
                 above.append(name)
                 continue
             pairs = [self.of_kin(name)] if self._is_kin(name) else self.pairs_of(name)
@@ -185,6 +187,14 @@ class Gatekeeper:
             ours.append(name)
         commands = [parsed.again([*before, *above], without="rd")] if above else []
         return commands + ([parsed.again([*before, *ours])] if ours else [])
+
+    def _check_above(self, parsed: Parsed, before: t.Sequence[str], name: str) -> None:
+        """What our own end asks of it: whether it is there, how full it is, whether it is read-only."""
+        tags = [pair.tag for pair in self._rules.pairs if pair.is_above(name)]
+        user = {f"{tag}:{short}" for tag in tags for short in (*USER_PROPERTIES, PRESERVED_FROM)}
+        known = {*NATIVE, *OPTIONAL, "mountpoint", *user}
+        if parsed.verb != "get" or not set(before[0].split(",")) <= known:
+            raise Refused(f"{name[:300]} is not on the list of this key")
 
     def _is_ours(self, name: str) -> bool:
         return any(pair.has(name) for pair in self._rules.pairs)
@@ -483,11 +493,13 @@ def _is_record(pair: Pair, short: str, value: str) -> bool:
 
 
 def _is_host(value: str) -> bool:
+    """Whether it can be another host: a peer that is this very host would be worked on without ssh and any gate."""
     try:
         names.check_host(value)
     except ZrepError:
         return False
-    return True
+    name = value.rpartition("@")[2].lower().strip("[]")
+    return name not in ("localhost", "::1") and not name.startswith("127.")
 
 
 def _may_be_inherited(pair: Pair, name: str, target: str) -> bool:
