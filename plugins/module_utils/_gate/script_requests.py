@@ -54,6 +54,8 @@ def admit(argv: t.Sequence[str], rules: Rules, keeper: Gatekeeper) -> list[Argv]
             keeper.check_token(word)
         elif kind == _MARK and not re.match(rf"{re.escape(tag)}:sent=[0-9]{{1,20}}\Z", word, re.ASCII):
             raise Refused(f"'{word[:120]}' is not admitted")
+    if verb == "takeover" and pair:
+        keeper.check_mount(pair.filesystem)
     if recursive and not (pair and pair.recursive):
         raise Refused("-R is not admitted: what is below is not on the list of this key")
     globals_ = ("-R",) if recursive else ()

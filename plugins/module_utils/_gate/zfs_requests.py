@@ -245,7 +245,8 @@ class Gatekeeper:
         self.of(name, FORCE)
         if "@" not in name:
             raise Refused("'zfs rollback' needs a snapshot")
-        return [parsed.again([name])]
+        # The script says -R as well, which takes clones along wherever they are.
+        return [parsed.again([name], without="R")]
 
     def _rename(self, parsed: Parsed) -> list[Argv]:
         old, new = _some(parsed, 2)

@@ -184,6 +184,14 @@ def test_a_mount_where_a_stream_wants_it_is_refused():
     assert run(zfs.mount(OWN), PAIR._replace(mountpoints=frozenset(["/srv"])), asked("/srv\treceived\n"))
 
 
+def test_a_takeover_mounts_as_little_where_a_stream_wants_it():
+    assert "brought" in refused("zrep takeover -L tank/a", ask=asked("/etc/cron.d\treceived\n"))
+
+
+def test_a_rollback_takes_no_clones_along():
+    assert run("zfs rollback -Rr tank/a@zrep_000001", ALL) == [("zfs", "rollback", "-r", "tank/a@zrep_000001")]
+
+
 def test_files_that_are_open_are_told_of_the_pair_only():
     argv = asking.ask_holders("/tank/a")
     assert run(argv, ask=asked("/tank/a\n")) == [argv]
@@ -212,7 +220,7 @@ def test_what_the_script_says(words, call):
     pair = PAIR._replace(recursive=True)
     recursive = ("-R",) if "-R" in words else ()
     expected = ("/opt/zrep", "-t", "zrep", *recursive, *call.split())
-    assert run(f"zrep {words}{call}", pair, zrep="/opt/zrep") == [expected]
+    assert run(f"zrep {words}{call}", pair, asked("/tank/a\tdefault"), zrep="/opt/zrep") == [expected]
     refused(f"zrep -t other {call}", pair)
 
 
