@@ -24,7 +24,7 @@ from pathlib import Path
 INTERPRETER = "/usr/bin/env python3"
 PACKAGE = "zfsops_zrep"
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("_core", "_command")
+ROOMS = ("_core", "_command", "_gate")
 # The face of the core towards Ansible, which a host need not have.
 LEFT_OUT = ("_core/module.py",)
 START = f"from {PACKAGE}._command.entry import start\n\nstart()\n"

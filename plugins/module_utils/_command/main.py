@@ -54,6 +54,7 @@ DEEDS: dict[str, tuple[str, str]] = {
     "check": ("verbs_watch", "check"),
     "metrics": ("verbs_watch", "metrics"),
     "drill": ("verbs_drill", "drill"),
+    "gate": ("verbs_gate", "gate"),
     "_refreshpull": ("verbs_serve", "refreshpull"),
     "_refreshcomplete": ("verbs_serve", "refreshcomplete"),
 }

@@ -365,6 +365,13 @@ VERBS: dict[str, Verb] = {
     ),
     "version": Verb("the version of this command"),
     "help": Verb("explain a verb", "[VERB]", 0, 1, aliases=("-h", "--help")),
+    "gate": Verb(
+        "as the forced command of a key: run what the other end of a pair asks for, and refuse anything else",
+        options={"config": Option("what the owner of the key may ask for", "FILE")},
+        more="The command of a key in authorized_keys. The request is that of SSH_ORIGINAL_COMMAND; no shell sees it. "
+        "What is refused is logged (authpriv), and ends with exit status 77. The collection's role trust sets it up.",
+        examples=(("zrep gate --config /etc/zrep/gate/host1.json", 'in authorized_keys: restrict,command="..." KEY'),),
+    ),
     "_refreshpull": Verb("send a snapshot to standard output", "FILESYSTEM@SNAPSHOT [TOKEN]", 1, 2, hidden=True),
     "_refreshcomplete": Verb("record a snapshot as sent", "FILESYSTEM@SNAPSHOT PROPERTY=VALUE", 2, 2, hidden=True),
 }

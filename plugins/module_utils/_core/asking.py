@@ -77,13 +77,18 @@ def _listing(shell: Shell, side: Side, base: Snapshot) -> Listing:
     return dataclasses.replace(found, complete=found.complete and not done.err.strip())
 
 
+def ask_holders(mountpoint: str) -> zfs.Argv:
+    """Ask which processes have files of a mount open."""
+    return ("sh", "-c", _HOLDERS, "sh", mountpoint, str(HOLDERS_SHOWN))
+
+
 def holders(shell: Shell, side: Side) -> list[str]:
     """Who has files of a mounted side open: number and name of the process, and the file. Empty if that is unknown."""
     mountpoint = side.dataset.value("mountpoint") or ""
     if not side.mounted or not mountpoint.startswith("/"):
         return []
     try:
-        done = shell.run(("sh", "-c", _HOLDERS, "sh", mountpoint, str(HOLDERS_SHOWN)))
+        done = shell.run(ask_holders(mountpoint))
     except ZrepError:
         return []
     return done.out.splitlines()

@@ -59,6 +59,24 @@ printf '%s\\n' "$mounted" | mount_again
 """
 
 
+def script(tag: str, filesystem: str, lock: bool = True) -> str:
+    """The text of the process that holds a filesystem.
+
+    :param lock: it takes the lock as well.
+    """
+    return _SCRIPT.format(
+        find_rundir=FIND_RUNDIR,
+        lock="true" if lock else "false",
+        name=shlex.quote("lock-{}-{}".format(tag, filesystem.replace("/", "%"))),
+        silence=SILENCE_SECONDS,
+        mount_again=zfs.MOUNT_AGAIN,
+        itself=shlex.quote(f"yes\t{filesystem}"),
+        list_mounted=_line(zfs.list_mounted(filesystem)),
+        inherit=_line(zfs.inherit(("readonly",), [filesystem])[0]),
+        off=_line(zfs.set_properties({"readonly": "off"}, [filesystem], Features())[0]),
+    )
+
+
 class Guard(Attendant):
     """Holds one filesystem. Use as a context manager.
 
@@ -72,18 +90,7 @@ class Guard(Attendant):
     def __init__(self, shell: Shell, tag: str, filesystem: str, lock: bool = True, keep: t.Sequence[int] = ()) -> None:
         self._filesystem = filesystem
         self.armed = False
-        script = _SCRIPT.format(
-            find_rundir=FIND_RUNDIR,
-            lock="true" if lock else "false",
-            name=shlex.quote("lock-{}-{}".format(tag, filesystem.replace("/", "%"))),
-            silence=SILENCE_SECONDS,
-            mount_again=zfs.MOUNT_AGAIN,
-            itself=shlex.quote(f"yes\t{filesystem}"),
-            list_mounted=_line(zfs.list_mounted(filesystem)),
-            inherit=_line(zfs.inherit(("readonly",), [filesystem])[0]),
-            off=_line(zfs.set_properties({"readonly": "off"}, [filesystem], Features())[0]),
-        )
-        super().__init__(shell, script, keep)
+        super().__init__(shell, script(tag, filesystem, lock), keep)
         words = self._answer().split()
         if words[:1] == ["busy"]:
             self.close()

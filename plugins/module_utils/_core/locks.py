@@ -145,9 +145,14 @@ def _process(pid: int) -> tuple[str, float]:
 _ASK = "ps -o stat= -o etimes= -p {0} 2>/dev/null && exec date +{1}; kill -0 {0}"
 
 
+def ask(pid: int) -> tuple[str, ...]:
+    """Ask a host whether a process lives, in which state and since when."""
+    return ("sh", "-c", _ASK.format(pid, _LOCK_TIME))
+
+
 def _lives_there(pid: int, since: str | None, shell: Shell) -> bool:
     """The same as ``lives`` on another host."""
-    done = shell.run(("sh", "-c", _ASK.format(pid, _LOCK_TIME)))
+    done = shell.run(ask(pid))
     words = done.out.split()
     if done.status or len(words) != 3 or not words[1].isdigit():
         return done.status == 0

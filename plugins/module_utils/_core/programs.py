@@ -159,6 +159,16 @@ def choose(wish: Wish, sender: End, receiver: End, apart: bool = True, streams: 
     return Choice(tuple(out), tuple(into), tuple(warnings))
 
 
+_OURS = re.compile(r"(?:pv -q -L|mbuffer -q -s (?:4k|16k|128k) -m) ([0-9]{1,13})(?: -R [0-9]{1,13})?\Z", re.ASCII)
+
+
+def is_ours(text: str) -> bool:
+    """Whether this is the text of a program that ``choose`` can come to."""
+    found = _OURS.match(text)
+    ours = (*_PACKING.values(), *_UNPACKING.values())
+    return text in ours or (found is not None and int(found[1]) <= MOST_BUFFER)
+
+
 def limit(wish: Wish, sender: End, rate: int) -> Member | None:
     """What keeps a stream below a rate, None if there is none; raises NoProgram if nothing can."""
     if not wish.rate:

@@ -54,6 +54,17 @@ talk | locks
 """
 
 
+def lock_file(tag: str, filesystem: str) -> str:
+    """The name of the file that is locked for a filesystem."""
+    return "lock-{}-{}".format(tag, filesystem.replace("/", "%"))
+
+
+def script(files: t.Iterable[str]) -> str:
+    """The text of the process that holds the locks on these files."""
+    names = " ".join(map(shlex.quote, files))
+    return _SCRIPT.format(find_rundir=FIND_RUNDIR, names=names, silence=SILENCE_SECONDS)
+
+
 class RemoteLocks(Attendant):
     """Use as a context manager.
 
@@ -62,9 +73,8 @@ class RemoteLocks(Attendant):
     """
 
     def __init__(self, shell: Shell, tag: str, filesystems: t.Iterable[str]) -> None:
-        files = {"lock-{}-{}".format(tag, name.replace("/", "%")): name for name in filesystems}
-        names = " ".join(map(shlex.quote, files))
-        super().__init__(shell, _SCRIPT.format(find_rundir=FIND_RUNDIR, names=names, silence=SILENCE_SECONDS))
+        files = {lock_file(tag, name): name for name in filesystems}
+        super().__init__(shell, script(list(files)))
         self.busy: set[str] = set()
         """Filesystems that somebody else works on."""
         words = self._answer().split()

@@ -87,6 +87,19 @@ class Settings:
     resume_options: tuple[str, ...] = ()
 
 
+SSH_CONFIGURATION = "/etc/zrep/ssh/config"
+"""How the role \"trust\" has this host reach the others; it counts where nothing is said of ssh."""
+
+
+def _own_configuration(path: str = SSH_CONFIGURATION) -> tuple[str, ...]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    # It says which programs ssh runs.
+    return ("-F", path) if found.st_uid == 0 and not found.st_mode & 0o022 else ()
+
+
 def make(
     tag: str = names.DEFAULT_TAG,
     src_host: str | None = None,
@@ -119,7 +132,7 @@ def make(
     return Settings(
         tag=tag,
         identity=identity,
-        ssh=tuple(words(check_command(ssh, "ssh"), "ssh")),
+        ssh=(*words(check_command(ssh, "ssh"), "ssh"), *(_own_configuration() if ssh == "ssh" else ())),
         send_options=check_send_options(send_options),
         # As the script does, so that the snapshots of one tag stay out of the replicas of another.
         intermediates=tag == names.DEFAULT_TAG if intermediates is None else intermediates,
