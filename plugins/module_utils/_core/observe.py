@@ -138,11 +138,12 @@ def _look_once(
 
 
 VERSION = "/sys/module/zfs/version"
+ASK_VERSION = ("cat", VERSION)
 
 
 def version(shell: Shell) -> str:
     """The version of the kernel module of a host, without a zfs process; empty if that does not say."""
-    done = shell.run(("cat", VERSION))
+    done = shell.run(ASK_VERSION)
     return done.out.strip()[:80] if done.status == 0 else ""
 
 

@@ -14,6 +14,7 @@ import re
 import typing as t
 
 from .._core import asking, filters, guard, locks, names, programs, remote_locks, zfs
+from .._core.encryption import RAW
 from .._core.filters import Member
 from .rules import FORCE, MOVE, RECEIVE, SEND, Rules
 from .words import Refused, split
@@ -49,7 +50,7 @@ class Texts:
         raise Refused(_STRANGE)
 
     def _by_arguments(self) -> tuple[t.Callable[[str, Argv], Argv | None], ...]:
-        return (self._marks, self._mounting, self._remounting, self._places, self._holders)
+        return (self._marks, self._holds, self._mounting, self._remounting, self._places, self._holders)
 
     def _by_text(self) -> tuple[t.Callable[[str, Argv], Argv | None], ...]:
         return (
@@ -74,6 +75,17 @@ class Texts:
             if "@" not in target or names.pool_of(target) != pool:
                 raise Refused(f"{target[:300]} is no snapshot in {pool[:300]}")
         return zfs.mark_and_bookmark(name, value, targets)[0]
+
+    def _holds(self, text: str, rest: Argv) -> Argv | None:
+        if text != zfs.hold("t", ["p@s"])[0][2] or len(rest) < 5 or rest[1] not in ("hold", "release"):
+            return None
+        _sh, verb, tag, recursively, *targets = rest
+        if recursively not in ("", "-r"):
+            raise Refused(_STRANGE)
+        for target in targets:
+            self._keeper.check_hold(tag, target, bool(recursively))
+        make = zfs.hold if verb == "hold" else zfs.release
+        return make(tag, targets, bool(recursively))[0]
 
     def _mounting(self, text: str, rest: Argv) -> Argv | None:
         if text != zfs.mount_if_needed("d")[2] or len(rest) != 2:
@@ -165,7 +177,8 @@ class Texts:
                 self._keeper.check_assignment(f"{name}={value}", copy)
             elif value != base:
                 raise Refused("a copy starts from where its stream does")
-        return zfs.copy(target, base, copy, values, "-I" in sending)
+        raw = (RAW,) if RAW in sending else ()
+        return zfs.copy(target, base, copy, values, "-I" in sending, raw)
 
     def _stream(self, text: str, dummy: Argv) -> Argv | None:
         """A stream that passes programs of ours at this end."""

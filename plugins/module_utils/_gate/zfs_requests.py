@@ -14,6 +14,7 @@ import typing as t
 
 from .._core import names
 from .._core.errors import ZrepError
+from .._core.holding import hold_name
 from .._core.model import PRESERVED_FROM, USER_PROPERTIES
 from .._core.resuming import read_token
 from .._core.zfs import NATIVE, OPTIONAL
@@ -217,6 +218,15 @@ class Gatekeeper:
         pairs = self.pairs_of(dataset, *grants)
         if not any(is_own_snapshot(pair.tag, short) for pair in pairs):
             raise Refused(f"{name[:300]} is not the name of a snapshot of the pair")
+
+    def check_hold(self, tag: str, target: str, recursive: bool) -> None:
+        """Whether a snapshot of a pair may be held, or let go, under this name; raises Refused."""
+        self._check_own_snapshot(target, ())
+        pairs = [pair for pair in self.pairs_of(_taken_apart(target)[0]) if hold_name(pair.tag) == tag]
+        if not pairs:
+            raise Refused(f"{tag[:80]!r} is no name for holds of the pair")
+        if recursive and not any(pair.recursive for pair in pairs):
+            raise Refused(f"what is below {target[:300]} is not on the list of this key")
 
     def _check_recursion(self, parsed: Parsed, pair: Pair) -> None:
         if "r" in parsed.flags and not pair.recursive:

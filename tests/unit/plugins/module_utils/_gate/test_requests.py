@@ -70,6 +70,8 @@ OURS = [
     *zfs.inherit(["readonly", "zrep:master"], [OWN]),
     *zfs.destroy_snapshots([f"{OWN}@zrep_000001", f"{OWN}@zrep_000002"], MODERN),
     zfs.destroy_bookmark(f"{OWN}#zrep_000001"),
+    *zfs.hold("zrep:base", [f"{OWN}@zrep_000001"]),
+    *zfs.release("zrep:base", [f"{OWN}@zrep_000000"]),
     zfs.rename(f"{OWN}@zrep_000001", f"{OWN}@zrep_000001_unsent"),
     zfs.send(f"{OWN}@zrep_000002", f"{OWN}@zrep_000001", True, False, ("-w", "-Lce")),
     zfs.send(f"{OWN}@zrep_000002", f"{OWN}#zrep_000001", False, True, ()),
@@ -77,6 +79,7 @@ OURS = [
     zfs.remount(OWN),
     zfs.unmount(OWN),
     *zfs.mark_and_bookmark("zrep:sent", "17", [f"{OWN}@zrep_000001"]),
+    zfs.copy(f"{OWN}@own", f"{OWN}@zrep_000001", f"{OWN}_preserved_zrep_000001", {}, options=("-w",)),
     zfs.copy(f"{OWN}@own", f"{OWN}@zrep_000001", f"{OWN}_preserved_zrep_000001", {"origin": f"{OWN}@zrep_000001"}),
     zfs.diff(f"{OWN}@zrep_000001", OWN, 1000),
     ("sh", "-c", guard.script("zrep", OWN)),
@@ -146,6 +149,25 @@ def test_a_tree_is_a_grant_of_its_own():
     deep = zfs.get(("type",), [OWN], trees=True)
     assert "below" in refused(deep)
     assert [same(argv) for argv in run(deep, PAIR._replace(recursive=True))] == [same(deep)]
+
+
+@pytest.mark.parametrize(
+    ("tag", "target", "recursive"),
+    [
+        ("mine", f"{OWN}@zrep_000001", False),
+        ("zrep:base", f"{OWN}@daily", False),
+        ("zrep:base", f"{OWN}@zrep_000001", True),
+    ],
+)
+def test_only_the_pairs_own_holds_on_its_own_snapshots(tag, target, recursive):
+    refused(zfs.hold(tag, [target], recursive)[0])
+    refused(zfs.release(tag, [target], recursive)[0])
+
+
+def test_which_zfs_it_is_may_be_asked():
+    assert run(("cat", "/sys/module/zfs/version")) == [("cat", "/sys/module/zfs/version")]
+    refused(("cat", "/etc/shadow"))
+    refused(("cat", "/sys/module/zfs/version", "/etc/shadow"))
 
 
 def test_of_what_is_above_nothing_else_is_seen():
