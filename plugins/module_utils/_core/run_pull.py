@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import typing as t
 
-from . import names
+from . import journal, names
 from .errors import ZrepError
 from .guard import held_by_another, not_held
 from .locks import check_script_lock, check_script_lock_there
@@ -64,6 +64,8 @@ def pull(
         outcome.done = in_order(zip([seen for seen, dummy in plans], works), pairs)
         excuse_busy(outcome, goal, skip_busy)
         outcome.notes += [f"{seen.filesystem}: {plan.skipped}" for seen, plan in plans if plan.skipped]
+        if not dry:
+            journal.note(settings, outcome, "replica")
         return outcome
 
 
