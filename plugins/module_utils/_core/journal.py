@@ -90,6 +90,8 @@ def _written(seen: Observed) -> int | None:
 
 
 def _write(settings: Settings, filesystem: str, run: Run) -> None:
+    if not settings.rundir:
+        return
     name = ""
     try:
         handle, name = tempfile.mkstemp(dir=settings.rundir)
