@@ -58,15 +58,17 @@ def monitored_sides(pairs: t.Any, host: str, max_lag: int = 0) -> list[dict[str,
     found = []
     try:
         for pair in pairs:
+            tag = _checked(pair.get("tag") or "zrep", _TAG, "tag")
+            lag = pair.get("max_lag")
             for name in ("master", "replica"):
-                side = pair[name]
-                if side["host"] == host:
-                    lag = pair.get("max_lag")
+                # What is wrong about one side is told by both hosts, so that nothing is done on either.
+                filesystem = _checked(pair[name]["filesystem"], _DATASET, "filesystem")
+                if pair[name]["host"] == host:
                     found.append(
                         {
                             "name": str(pair["name"]),
-                            "tag": _checked(pair.get("tag") or "zrep", _TAG, "tag"),
-                            "filesystem": _checked(side["filesystem"], _DATASET, "filesystem"),
+                            "tag": tag,
+                            "filesystem": filesystem,
                             "max_lag": int(max_lag if lag is None else lag),
                             "reaches": name == "replica" or pair.get("direction") != "pull",
                         }
