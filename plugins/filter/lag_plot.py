@@ -83,7 +83,7 @@ def lag_plot(text: t.Any, pair: str, max_lag: int | None = None) -> str:
     if max_lag:
         parts.append(f'<path class="limit" d="M{LEFT} {y(max_lag)}H{WIDTH - RIGHT}"/>')
         label = _escaped(f"max_lag {_span(max_lag)}")
-        parts.append(f'<text class="axis" x="{WIDTH - RIGHT}" y="{y(max_lag) - 5}" text-anchor="end">{label}</text>')
+        parts.append(f'<text class="axis" x="{LEFT + 4}" y="{y(max_lag) - 5}">{label}</text>')
     parts += _curve(points, max_lag, x, y)
     parts.append("</svg>")
     return "".join(parts)
@@ -100,7 +100,7 @@ def _points(text: str, pair: str) -> list[Point]:
 
 def _scale(most: int) -> tuple[int, int]:
     """The end of the axis in seconds, and the distance of its lines."""
-    for step in (1, 5, 15, 30, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400):
+    for step in (1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400):
         if most < 4 * step:
             break
     else:
