@@ -48,8 +48,12 @@ _value:
   type: str
 """
 
-WIDTH, HEIGHT = 640, 180
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 22, 26
+WIDTH = 640
+HEIGHT = 180
+LEFT = 64
+RIGHT = 16
+TOP = 22
+BOTTOM = 26
 DOTS = 60
 """Beyond so many samples dots would be a line of their own."""
 

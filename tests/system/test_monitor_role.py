@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the zfsops.zrep authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role monitor: what node_exporter finds, what others are told, the page about all pairs; and that all of it goes."""
+"""The role monitor: what node_exporter finds, what others are told, the page about all pairs; and that it all goes."""
 
 from __future__ import annotations
 
