@@ -4,7 +4,7 @@ CHECK = python=$$($(ENV) python) && exec $$python tests/tools/check.py
 export LC_ALL := C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help zrep demo startup counts test test-more units-all openzfs test-openzfs campaign test-all lint format units sanity sanity-oldest system docs build importer clean
+.PHONY: help zrep demo picture startup counts test test-more units-all openzfs test-openzfs campaign test-all lint format units sanity sanity-oldest system docs build importer clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -18,6 +18,11 @@ demo: ## two ZFS hosts on this machine get paired, synced, checked, and swap rol
 	@$(ENV) venv demo
 	@ZREP_DEMO_PYTHON=$(CURDIR)/.venv/demo/bin/python PATH="$(CURDIR)/.venv/demo/bin:$$PATH" \
 		ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/build/live" tests/demo/run
+
+picture: ## refresh docs/status-page.png, with Chromium
+	@$(ENV) venv demo
+	@PATH="$(CURDIR)/.venv/demo/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/build/live" ANSIBLE_LOCALHOST_WARNING=0 \
+		.venv/demo/bin/python tests/demo/picture
 
 startup: zrep ## print how long the zrep command takes to start
 	@python3 tests/demo/startup

@@ -71,7 +71,7 @@ def _once(pairs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
         if pair.get("role") != "master":
             covered.get(key, others).append(pair)
     masters = [_joined(pair, covered[_seen_from_peer(pair)]) for pair in masters]
-    return sorted(masters + others, key=lambda pair: (str(pair["host"]), str(pair["filesystem"]), str(pair["tag"])))
+    return sorted(masters + others, key=lambda pair: (str(pair.get("host")), str(pair["filesystem"]), str(pair["tag"])))
 
 
 def _seen_from_peer(pair: dict[str, t.Any]) -> tuple[t.Any, ...]:
@@ -90,7 +90,8 @@ def _joined(master: dict[str, t.Any], others: t.Sequence[dict[str, t.Any]]) -> d
 
 
 def _row(pair: dict[str, t.Any]) -> tuple[str, ...]:
-    this = "{}:{}".format(pair["host"], pair["filesystem"])
+    # Of a filesystem that does not exist nothing is known but its name.
+    this = "{}:{}".format(pair.get("host") or "?", pair["filesystem"])
     other = "{}:{}".format(pair.get("peer_host") or "?", pair.get("peer_filesystem") or "?")
     master, replica = (this, other) if pair.get("role") == "master" else (other, this)
     codes = [problem["code"] for problem in pair.get("problems") or ()]

@@ -410,6 +410,28 @@ def test_metrics_of_both_sides(pair: Pair) -> None:
     assert "zrep_split_brain" not in found
 
 
+def test_metrics_of_the_last_run(pair: Pair) -> None:
+    began = int(time.time())
+    pair.a.write_file(f"/{pair.fs}/new", "x" * 300000)
+    ok(pair.a, "sync", pair.fs)
+    found, other = measured(pair.a), measured(pair.b)
+    assert found["zrep_master"] == {pair.fs: 1}
+    assert other["zrep_master"] == {pair.dest: 0}
+    assert found["zrep_last_run_success"] == {pair.fs: 1}
+    assert began <= found["zrep_last_run_timestamp_seconds"][pair.fs] <= time.time()
+    assert 0 < found["zrep_last_transfer_duration_seconds"][pair.fs] < 60
+    assert found["zrep_last_transfer_written_bytes"][pair.fs] >= 0
+    assert not any("_last_run_" in name or "_transfer_" in name for name in other)
+    pair.b.cut()
+    fails(pair.a, "sync", pair.fs)
+    failed = measured(pair.a)
+    pair.b.mend()
+    assert failed["zrep_last_run_success"] == {pair.fs: 0}
+    assert failed["zrep_last_transfer_duration_seconds"] == found["zrep_last_transfer_duration_seconds"]
+    ok(pair.a, "failover", pair.fs)
+    assert "zrep_last_run_success" not in measured(pair.a)
+
+
 def test_metrics_that_cannot_be_had_leave_nothing(pair: Pair) -> None:
     pair.a.intercept(FAIL, verbs=("get",))
     assert fails(pair.a, "metrics").out == ""

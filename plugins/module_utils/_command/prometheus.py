@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._core import names
 from .._core.errors import SplitBrain
 from .._core.health import ERROR, WARNING
 
@@ -19,7 +20,7 @@ class Family(t.NamedTuple):
 
     name: str
     meaning: str
-    samples: list[tuple[Labels, int]]
+    samples: list[tuple[Labels, float]]
 
 
 def exposition(families: t.Iterable[Family]) -> str:
@@ -42,19 +43,30 @@ def _escaped(value: str) -> str:
 
 
 def families(pairs: t.Sequence[Facts], tag: str, now: int) -> list[Family]:
-    """The metrics of pairs; each is what zrep_info returns.
+    """The metrics of pairs; each is what zrep_info returns, with ``run`` as the journal keeps it.
 
     :param now: when they were looked at, in epoch seconds.
     """
     found = [
-        Family("zrep_pair_info", "A pair of this host, with its other side.", [(_names(facts), 1) for facts in pairs])
+        Family("zrep_pair_info", "A pair of this host, with its other side.", [(_names(facts), 1) for facts in pairs]),
+        Family(
+            "zrep_master",
+            "Whether this side is the master. Both sides have the same label pair, so of each pair there is to be one.",
+            [(dict(_which(facts), pair=pair_name(facts)), int(facts["role"] == "master")) for facts in pairs],
+        ),
     ]
     for name, meaning, number in _NUMBERS:
-        values = [(_which(facts), number(facts)) for facts in pairs]
+        values = [(_which(facts), number(dict(facts, now=now))) for facts in pairs]
         found.append(Family(name, meaning, [(labels, value) for labels, value in values if value is not None]))
     found.append(Family("zrep_problems", "What is wrong with the pair.", list(_problems(pairs))))
     found.append(Family("zrep_collected_timestamp_seconds", "When this was looked at.", [({"tag": tag}, now)]))
     return found
+
+
+def pair_name(facts: Facts) -> str:
+    """What both sides of a pair call it, whichever is the master, and by whatever address each knows the other."""
+    ends = ((facts["host"], facts["filesystem"]), (facts.get("peer_host"), facts.get("peer_filesystem")))
+    return " ".join(sorted("{}:{}".format(names.short_host(host or ""), filesystem) for host, filesystem in ends))
 
 
 def _which(facts: Facts) -> Labels:
@@ -73,6 +85,17 @@ def _problems(pairs: t.Iterable[Facts]) -> t.Iterator[tuple[Labels, int]]:
             yield dict(_which(facts), severity=severity), number
 
 
+def _run(facts: Facts, name: str) -> t.Any:
+    """Of the last run that this host made for the pair, unless the roles have changed since."""
+    run = facts.get("run") or {}
+    return run.get(name) if run.get("role") == facts["role"] else None
+
+
+def _run_ok(facts: Facts) -> int | None:
+    ok = _run(facts, "ok")
+    return None if ok is None else int(ok)
+
+
 def _drill(facts: Facts, name: str) -> t.Any:
     return (facts.get("drill") or {}).get(name)
 
@@ -80,6 +103,11 @@ def _drill(facts: Facts, name: str) -> t.Any:
 def _drill_passed(facts: Facts) -> int | None:
     result = _drill(facts, "result")
     return None if result is None else int(result == "passed")
+
+
+def _drill_age(facts: Facts) -> int | None:
+    ended, now = _drill(facts, "time"), facts.get("now")
+    return None if ended is None or now is None else max(now - ended, 0)
 
 
 def _split(facts: Facts) -> int | None:
@@ -93,7 +121,7 @@ def _reachable(facts: Facts) -> int | None:
     return int(facts["peer_reachable"]) if "peer_reachable" in facts else None
 
 
-_NUMBERS: tuple[tuple[str, str, t.Callable[[Facts], int | None]], ...] = (
+_NUMBERS: tuple[tuple[str, str, t.Callable[[Facts], float | None]], ...] = (
     (
         "zrep_last_sync_timestamp_seconds",
         "When the newest snapshot was taken that the replica holds for sure.",
@@ -120,7 +148,24 @@ _NUMBERS: tuple[tuple[str, str, t.Callable[[Facts], int | None]], ...] = (
         lambda facts: int(bool(facts.get("readonly"))),
     ),
     ("zrep_last_drill_timestamp_seconds", "When the last drill ended.", lambda facts: _drill(facts, "time")),
+    ("zrep_last_drill_age_seconds", "How long before zrep_collected_timestamp_seconds that was.", _drill_age),
     ("zrep_last_drill_success", "Whether the last drill passed.", _drill_passed),
+    (
+        "zrep_last_run_timestamp_seconds",
+        "When a run of this host last worked on the pair, whether or not there was something to send.",
+        lambda facts: _run(facts, "time"),
+    ),
+    ("zrep_last_run_success", "Whether that run went well.", _run_ok),
+    (
+        "zrep_last_transfer_duration_seconds",
+        "How long the streams of the last transfer took.",
+        lambda facts: _run(facts, "seconds"),
+    ),
+    (
+        "zrep_last_transfer_written_bytes",
+        "What had been written on the master before the last transfer, as far as ZFS had committed it.",
+        lambda facts: _run(facts, "size"),
+    ),
     ("zrep_peer_reachable", "Whether the other side answered.", _reachable),
     ("zrep_split_brain", "Whether both sides are master.", _split),
 )

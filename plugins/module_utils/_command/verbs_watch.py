@@ -10,7 +10,7 @@ import tempfile
 import time
 import typing as t
 
-from .._core import run_info
+from .._core import journal, run_info
 from .._core.errors import BadInput, ZrepError
 from .._core.health import ERROR, WARNING, Problem, from_error
 from . import columns, findings, monitoring, prometheus
@@ -101,6 +101,9 @@ def metrics(context: Context) -> int:
     """The state of all pairs for Prometheus."""
     now = int(time.time())
     pairs = _look(context, check_peer=context.request.has("peer"), compare=False)["pairs"]
+    for facts in pairs:
+        run = journal.recall(context.settings, facts["filesystem"])
+        facts["run"] = run._asdict() if run else None
     families = prometheus.families(pairs, context.settings.tag, now)
     context.voice.answer(prometheus.exposition(families), end="")
     return 0

@@ -42,6 +42,7 @@ class Work:
     :param way: how its streams go from host to host.
     :param done: the steps that were carried out, undone ones included.
     :param error: what ended it early.
+    :param streamed: for how many seconds its streams ran.
     """
 
     plan: Plan
@@ -55,6 +56,7 @@ class Work:
     position: int = 0
     undo: list[Step] = dataclasses.field(default_factory=list)
     way: Way = DIRECT
+    streamed: float = 0.0
 
     def __post_init__(self) -> None:
         self.undo = [*self.plan.begun, *self.undo]
@@ -134,11 +136,13 @@ class Executor:
 
     def _stream(self, work: Work, alone: bool) -> None:
         lane = 0 if alone else self._lanes.get()
+        began = time.monotonic()
         try:
             peer = t.cast(Shell, work.peer)
             step = t.cast(Send, work.next)
             run_stream(step, self._here, peer, _common(work), lane, work.keep, self._children, work.way)
         finally:
+            work.streamed += time.monotonic() - began
             if not alone:
                 self._lanes.put(lane)
 

@@ -156,5 +156,6 @@ def joined(works: t.Sequence[Work]) -> Work:
     joined = Work(plan, first.peer, first.features_here, first.features_there)
     joined.done = [step for work in works for step in work.done]
     joined.warnings = [warning for work in works for warning in work.warnings]
+    joined.streamed = sum(work.streamed for work in works)
     joined.error = next((work.error for work in works if work.error is not None), None)
     return joined

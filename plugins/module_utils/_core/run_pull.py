@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import typing as t
 
-from . import names
+from . import journal, names
 from .errors import ZrepError
 from .guard import held_by_another, not_held
 from .keeping import Keeper, tell_what_differs
@@ -79,6 +79,8 @@ def pull(
         outcome.preserved = [kept._asdict() for kept in keeper.kept]
         excuse_busy(outcome, goal, skip_busy)
         outcome.notes += [f"{seen.filesystem}: {plan.skipped}" for seen, plan in plans if plan.skipped]
+        if not dry:
+            journal.note(settings, outcome, "replica")
         return outcome
 
 

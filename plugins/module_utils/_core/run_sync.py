@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from . import names
+from . import journal, names
 from .errors import BadInput, Busy, ZrepError
 from .execute import Work
 from .keeping import Keeper, tell_what_differs
@@ -70,6 +70,8 @@ def sync(
         outcome.preserved = [kept._asdict() for kept in keeper.kept]
         excuse_busy(outcome, goal, skip_busy)
         outcome.notes += [f"{seen.filesystem}: {plan.skipped}" for seen, plan in plans if plan.skipped]
+        if not dry:
+            journal.note(settings, outcome, "master")
         return outcome
 
 

@@ -13,12 +13,13 @@ from prometheus_client.parser import text_string_to_metric_families as read
 
 from ansible_collections.zfsops.zrep.plugins.module_utils._command import prometheus
 
-from .._core.builders import FS, NOW, PEER_FS, PEER_HOST, master, own, replica, sent
+from .._core.builders import FS, HOST, NOW, PEER_FS, PEER_HOST, master, own, replica, sent
 from .facts import told
 
 WHICH = {"filesystem": FS, "tag": "zrep"}
 ALONE = {
     "zrep_pair_info",
+    "zrep_master",
     "zrep_last_sync_timestamp_seconds",
     "zrep_lag_seconds",
     "zrep_unsent_bytes",
@@ -100,6 +101,36 @@ def test_the_last_drill(result, value):
     found = samples(told(master(*sent(0), properties={"zrep:drill": f"1650000000 {result} 5 zrep_000000"})))
     assert one(found, "zrep_last_drill_timestamp_seconds") == 1650000000
     assert one(found, "zrep_last_drill_success") == value
+    assert one(found, "zrep_last_drill_age_seconds") == max(NOW - 1650000000, 0)
+
+
+def test_both_sides_call_a_pair_by_one_name():
+    here = told(master(*sent(0)), peer_host=f"root@{PEER_HOST}.example.org")
+    there = dict(
+        told(master(*sent(0))), host=PEER_HOST, filesystem=PEER_FS, peer_host=HOST, peer_filesystem=FS, role="replica"
+    )
+    found = samples(here, there)["zrep_master"]
+    assert [(labels["pair"], value) for labels, value in found] == [
+        (f"{HOST}:{FS} {PEER_HOST}:{PEER_FS}", 1),
+        (f"{HOST}:{FS} {PEER_HOST}:{PEER_FS}", 0),
+    ]
+
+
+RUN = {"role": "master", "time": NOW - 5, "ok": True, "seconds": 1.5, "size": 8192}
+
+
+def test_the_last_run():
+    found = samples(told(master(*sent(0)), run=RUN))
+    assert one(found, "zrep_last_run_timestamp_seconds") == NOW - 5
+    assert one(found, "zrep_last_run_success") == 1
+    assert one(found, "zrep_last_transfer_duration_seconds") == 1.5
+    assert one(found, "zrep_last_transfer_written_bytes") == 8192
+    assert one(samples(told(master(*sent(0)), run=dict(RUN, ok=False))), "zrep_last_run_success") == 0
+
+
+@pytest.mark.parametrize("run", [None, dict(RUN, role="replica")], ids=["none", "before the roles changed"])
+def test_nothing_is_said_of_a_run_that_was_none_of_this_role(run):
+    assert set(samples(told(master(*sent(0)), run=run))) == ALONE
 
 
 def test_several_pairs_share_the_head_of_a_metric():
