@@ -10,7 +10,7 @@ import pytest
 from tests.lab import Host
 from tests.system.moves import assert_in_place, done, make_master, turned
 from tests.system.pairs import Pair, guids, local, value
-from tests.system.product import zrep_info, zrep_pair
+from tests.system.product import zrep_info, zrep_pair, zrep_snapshot
 
 pytestmark = [pytest.mark.system, pytest.mark.needs("raw")]
 
@@ -102,6 +102,19 @@ def test_a_takeover_without_the_key_says_what_it_takes(pair: Pair) -> None:
     assert pair.a.read_file(f"/{pair.fs}/other") == "theirs\n"
 
 
+def test_a_drill_needs_the_key(pair: Pair) -> None:
+    """Refused before a clone is made; with the key it is as ever."""
+    before = pair.dump()
+    refused = zrep_snapshot(pair.b, filesystem=pair.dest, state="cloned")
+    assert refused.code == "key_absent"
+    assert f"zfs load-key {pair.dest}" in refused["msg"]
+    assert pair.dump() == before
+    give_key(pair.b, pair.dest)
+    made = done(zrep_snapshot(pair.b, filesystem=pair.dest, state="cloned"))
+    assert pair.b.read_file(f"{made['clone']['mountpoint']}/file") == "secret\n"
+    done(zrep_snapshot(pair.b, filesystem=pair.dest, state="drilled", result="passed", seconds=1))
+
+
 def test_a_replica_that_came_plain_stays_plain(fresh, source: str, host1: Host, host2: Host) -> None:
     """Adopted as it stands; what would mix both, or needs a key that is not there, is refused."""
     pair = Pair(host1, source, host2, fresh.name(host2, "copy"))
@@ -139,3 +152,6 @@ def test_each_dataset_of_a_tree_as_it_is(fresh, host1: Host, host2: Host, source
     assert refused.code == "key_absent"
     assert f"zfs load-key {pair.dest}/secret" in refused["msg"]
     assert not zrep_info(host1, filesystem=[root], check_peer=True)["problems"]
+    taken = done(make_master(pair, "b", "b", force=True))
+    assert any(f"zfs load-key {pair.dest}/secret" in warning for warning in map(str, taken["warnings"]))
+    assert value(host2, f"{pair.dest}/secret", "mounted") == "no"

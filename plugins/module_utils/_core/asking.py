@@ -64,7 +64,7 @@ def _listing(shell: Shell, side: Side, base: Snapshot) -> Listing:
     if side.dataset.written == 0 and not any(found.written != 0 for found in side.after(base)):
         return Listing(())
     if not side.mounted:
-        return Listing(None, "it is not mounted")
+        return Listing(None, "its key is not loaded" if side.locked else "it is not mounted")
     try:
         done = shell.run(zfs.diff(base.name, side.filesystem, FILES_LIMIT))
     except ZrepError as error:

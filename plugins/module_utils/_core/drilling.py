@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 
 from . import names, zfs
+from .encryption import check_drill
 from .errors import BadInput, Exists, NotFound
 from .model import LOCAL, Dataset, Features, Observed, Side, Snapshot
 from .plan import Plan
@@ -159,6 +160,7 @@ def plan_cloned(
     """
     side = check_paired(seen)
     wanted = _snapshot(side, short)
+    check_drill(side)
     if mountpoint and side.dataset.type == "volume":
         raise BadInput("mountpoint is given, but this is a volume", host=side.host, dataset=side.filesystem)
     if found is None:

@@ -87,6 +87,41 @@ def next_options(here: Side, there: Side, base: Snapshot, options: tuple[str, ..
     return options
 
 
+def served_options(sender: Side, options: tuple[str, ...]) -> tuple[str, ...]:
+    """The options of a stream for a replica that cannot be looked at: as asked for; raises KeyAbsent.
+
+    How the replica came is not known here, and a guess could mix raw with plain.
+    """
+    if not asks_for_raw(options):
+        for side in (sender, *sender.members):
+            if side.locked:
+                raise KeyAbsent(
+                    "its key is not loaded, and a stream that is not raw can only be sent with it",
+                    host=side.host,
+                    dataset=side.filesystem,
+                    left="nothing was sent",
+                    hint=f"{load_key(side)}; or if the replica came raw, have ZREP_SEND_FLAGS=-w there",
+                )
+    return options
+
+
+def copy_options(sender: Side) -> tuple[str, ...]:
+    """The options of a stream within a host: raw needs no key, and a clone of the base shares its IV set."""
+    return (RAW,) if sender.encrypted else ()
+
+
+def check_drill(side: Side) -> None:
+    """Raise KeyAbsent for a side of which no clone could be mounted."""
+    if side.locked:
+        raise KeyAbsent(
+            "its key is not loaded, so a clone of it could not be used",
+            host=side.host,
+            dataset=side.filesystem,
+            left=UNTOUCHED,
+            hint=f"{load_key(side)}; then drill again",
+        )
+
+
 def check_key(side: Side) -> None:
     """Raise KeyAbsent for a side that cannot be mounted when it becomes the master."""
     if side.locked:

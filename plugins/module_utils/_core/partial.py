@@ -35,6 +35,11 @@ class Resume(Send):
     action = "resume"
     token: str = ""
 
+    @property
+    def raw(self) -> bool:
+        token = read_token(self.token)
+        return token is not None and token.raw
+
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
         return [
             zfs.resume(self.token, self.options),

@@ -16,7 +16,7 @@ import typing as t
 
 from . import names
 from .branches import RenameDataset
-from .encryption import RAW
+from .encryption import copy_options
 from .errors import Diverged, Exists, InUse, NoCommonSnapshot, NotFound, PoolFull
 from .freezing import freeze
 from .holding import back_to
@@ -219,8 +219,7 @@ def _check_room(end: End, whole: t.Sequence[Part], name: str, copies: t.Mapping[
 def _copies(end: End, base: Snapshot, own: t.Sequence[str], name: str, existing: Dataset | None) -> t.Iterator[Step]:
     """Copy a chain of snapshots, or what is missing of it: the first starts the copy, the rest follow."""
     why = "it is only given up here"
-    # Raw needs no key; what is copied shares its blocks, encrypted, with what it is copied from.
-    options = (RAW,) if end.side.encrypted else ()
+    options = copy_options(end.side)
     done = 0
     values = {"readonly": "on", end.name(PRESERVED_FROM): base.name}
     if existing is None:
@@ -235,7 +234,7 @@ def _copies(end: End, base: Snapshot, own: t.Sequence[str], name: str, existing:
     if not end.features.modern:
         # Old versions keep snapshots busy for ever if a stream of several of them is killed.
         for base_name, target in zip(own[done - 1 :], own[done:]):
-            yield Copy(end.at, target, why, base=base_name, copy=name, new=False)
+            yield Copy(end.at, target, why, base=base_name, copy=name, new=False, options=options)
     elif done < len(own):
         yield Copy(end.at, own[-1], why, base=own[done - 1], copy=name, new=False, options=options)
 

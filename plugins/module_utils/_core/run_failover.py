@@ -169,8 +169,7 @@ class _Move:
             self._loss = loss(self._sight.seen, self._goal.now)
             if self._loss is not None:
                 self._warnings.append(loss_text(side, self._loss))
-            if side.locked:
-                self._warnings.append(warn_locked(side))
+            self._warnings += [warn_locked(found) for found in (side, *side.members) if found.locked]
         self._ask_above(side, HERE)
         self._act(plan_takeover(self._sight.seen, self._goal))
 

@@ -11,6 +11,7 @@ import time
 import typing as t
 
 from . import names, zfs
+from .encryption import served_options
 from .errors import BadInput, Busy, FilterFailed, NotFound, TransferFailed
 from .locks import check_script_lock
 from .outcome import Outcome
@@ -43,8 +44,9 @@ def send(settings: Settings, filesystem: str, short: str, token: str = "", out: 
         if token:
             argv = _rest(session, target, token)
         else:
-            tree = check_exists(seen).recursive
-            argv = zfs.send(target, base.name, settings.intermediates, False, settings.send_options, tree)
+            here = check_exists(seen)
+            options = served_options(here, settings.send_options)
+            argv = zfs.send(target, base.name, settings.intermediates, False, options, here.recursive)
         limiter = session.limiter()
         session.keep_script_off(seen)
         return _stream(session, argv, target, out, limiter)

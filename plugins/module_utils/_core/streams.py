@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from . import names, zfs
+from .encryption import asks_for_raw
 from .model import LOCAL, Dataset, Features, Property
 from .state import HERE, PEER, State
 from .steps import Step
@@ -44,6 +45,11 @@ class Send(Step):
     def group(self) -> t.Hashable:
         return (self.action, self.side)
 
+    @property
+    def raw(self) -> bool:
+        """Whether encrypted blocks go as they are, so that the copies have the IV sets of what is sent."""
+        return asks_for_raw(self.options)
+
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:
         """The sending and the receiving command, to be joined by a pipe."""
         return [
@@ -72,7 +78,14 @@ class Send(Step):
         )
         txg = there.snapshots[-1].createtxg if there.snapshots else 0
         copies = tuple(
-            dataclasses.replace(found, dataset=self.destination, createtxg=txg + index + 1, sent=None, holds=0)
+            dataclasses.replace(
+                found,
+                dataset=self.destination,
+                createtxg=txg + index + 1,
+                sent=None,
+                holds=0,
+                ivset=found.ivset if self.raw else None,
+            )
             for index, found in enumerate(arrived)
         )
         properties = dict(there.properties, **{name: Property(value, LOCAL) for name, value in self.set_there})

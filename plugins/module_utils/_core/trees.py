@@ -170,7 +170,8 @@ def _stream(
     :param root: the receiver's root.
     """
     steps: list[Step] = []
-    base = branch.common.here if branch.common else None
+    # The rest of a stream goes as the replica came up to there, so what follows it is decided by the same snapshot.
+    began = base = branch.common.here if branch.common else None
     if is_partial(there) and there is not None:
         found = wanted_rest(branch.sender, there, base, settings)
         if isinstance(found, str):
@@ -183,8 +184,8 @@ def _stream(
     held = branch.sender.by_short(short)
     if base is not None and held is not None and held.createtxg <= base.createtxg:
         return steps
-    if base is not None and there is not None:
-        options = next_options(branch.sender, there, base, settings.send_options)
+    if began is not None and there is not None:
+        options = next_options(branch.sender, there, began, settings.send_options)
     else:
         known = knows_encryption(root.dataset.properties)
         options = first_options(branch.sender, settings.send_options, known, root.host, destination)

@@ -8,16 +8,20 @@ What zfs shows here is what OpenZFS 2.3 was seen to show.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import pathlib
 
 import pytest
 
-from ansible_collections.zfsops.zrep.plugins.module_utils._core import errors
+from ansible_collections.zfsops.zrep.plugins.module_utils._core import encryption, errors
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.creating import PairGoal
-from ansible_collections.zfsops.zrep.plugins.module_utils._core.encryption import asks_for_raw
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.drilling import plan_cloned
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.encryption import asks_for_raw, served_options
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.model import Features
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.moving import plan_catch_up
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.pairing import plan_present
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.partial import Resume
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.repointing import plan_repoint
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.returning import plan_copy
 from ansible_collections.zfsops.zrep.plugins.module_utils._core.state import PEER as THERE
@@ -37,6 +41,7 @@ from .builders import (
     dataset,
     demoted,
     master,
+    observed_from_replica,
     own,
     replica,
     seen_at,
@@ -46,6 +51,8 @@ from .builders import (
 )
 from .test_repointing import SETTINGS as THREE_SETTINGS
 from .test_repointing import three
+from .tokens import BOOLEAN, encoded, number, pair, token
+from .tokens import packed as token_of
 
 CRYPTIC = Features(MODERN.properties | {"keystatus", "ivsetguid"})
 RAW_ASKED = dataclasses.replace(SETTINGS, send_options=("-Lw",))
@@ -186,3 +193,122 @@ def test_what_leads_to_a_new_master_goes_on_as_it_came():
     dest = dataclasses.replace(seen.dest, dataset=dataclasses.replace(seen.dest.dataset, snapshots=copies))
     bridge = plan_repoint(dataclasses.replace(seen, old=old, dest=dest), NOW, THREE_SETTINGS).bridge
     assert [step.options for step in bridge if isinstance(step, Send)] == [("-w",)]
+
+
+# After a stream that was interrupted
+
+
+def text_of(target, base, raw):
+    """The token of an interrupted stream by GUIDs."""
+    found = [number("fromguid", base), number("toguid", target)] + ([pair("rawok", BOOLEAN, b"")] if raw else [])
+    return encoded(token_of(*found))
+
+
+def streams(plan):
+    return [step for step in plan.steps if isinstance(step, Send)]
+
+
+@pytest.mark.parametrize(("come", "options"), [(10, ("-w",)), (70, ()), (None, ())], ids=["raw", "below", "plain"])
+def test_what_follows_a_rest_goes_as_the_replica_came(come, options):
+    there = replica(*sent(0), properties=token(own(1), own(0), raw=come == 10))
+    here = encrypted(master(*sent(0), own(1)), 10)
+    plan = plan_sync(
+        seen_at(HOST, here, there if come is None else encrypted(there, come), CRYPTIC), SyncGoal(NOW), SETTINGS
+    )
+    rest, new = streams(plan)
+    assert isinstance(rest, Resume)
+    assert new.options == options
+
+
+@pytest.mark.parametrize(("come", "options"), [(10, ("-w",)), (70, ())], ids=["raw", "plain"])
+def test_what_follows_a_rest_below_goes_as_that_dataset_came(come, options):
+    root = {"properties": {**TREE, **KNOWN}}
+    here = with_below(master(*sent(0), own(1), **root), x=[own(0), own(1)])
+    there = with_below(replica(*sent(0), **root), x=[own(0)])
+    here = here.put(encrypted(here.find("pool1/data/x"), 10))
+    copy = encrypted(there.find(f"{there.name}/x"), come)
+    guids = [found.guid for found in here.find("pool1/data/x").snapshots]
+    partial = {"receive_resume_token": (text_of(guids[1], guids[0], come == 10), "none")}
+    made = dataset(copy.name, properties=partial).properties["receive_resume_token"]
+    there = there.put(dataclasses.replace(copy, properties={**copy.properties, "receive_resume_token": made}))
+    plan = plan_sync(seen_at(HOST, here, there, CRYPTIC), SyncGoal(NOW), SETTINGS)
+    below = [step for step in streams(plan) if step.target.startswith("pool1/data/x@")]
+    assert [type(step) for step in below] == [Resume, Send]
+    assert below[1].options == options
+
+
+# Nothing is left out
+
+
+CORE = pathlib.Path(encryption.__file__).parent
+DECIDED = {"first_options", "next_options", "served_options", "copy_options"}
+STREAMS = {"Send", "Copy", "zfs.send", "zfs.copy"}
+TAKEN_OVER = {
+    # What was decided when the step was made.
+    ("streams.py", "self.options"),
+    # Copies of old versions, which know no encryption.
+    ("streams.py", "zfs.copy(self.target, None, self.copy)"),
+}
+
+
+def calls(tree):
+    return [found for found in ast.walk(tree) if isinstance(found, ast.Call)]
+
+
+def named(node):
+    return ast.unparse(node)
+
+
+def modules():
+    return [(path.name, ast.parse(path.read_text())) for path in sorted(CORE.glob("*.py"))]
+
+
+def test_the_options_of_users_reach_a_stream_only_through_the_decision():
+    allowed = DECIDED | {"asks_for_raw"}
+    for name, tree in modules():
+        inside = {node for call in calls(tree) if named(call.func) in allowed for node in ast.walk(call)}
+        stray = [
+            node.lineno
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and named(node) == "settings.send_options" and node not in inside
+        ]
+        assert not stray, f"{name}:{stray} uses send_options without encryption.py"
+
+
+def test_every_stream_says_how_it_is_written():
+    found = 0
+    for name, tree in modules():
+        for call in calls(tree):
+            if named(call.func) not in STREAMS or (name, named(call)) in TAKEN_OVER:
+                continue
+            found += 1
+            given = [named(word.value) for word in call.keywords if word.arg == "options"]
+            given += [named(arg) for arg in call.args]
+            assert any("options" in text for text in given), f"{name}:{call.lineno} leaves it open"
+    assert found >= 8
+
+
+def test_a_served_stream_that_is_not_raw_needs_the_keys():
+    locked = encrypted(master(*sent(0, 1)), 10, "unavailable")
+    side = seen_at(HOST, locked, PLAIN, CRYPTIC).side_here
+    with pytest.raises(errors.KeyAbsent) as caught:
+        served_options(side, ())
+    assert "ZREP_SEND_FLAGS=-w" in caught.value.hint
+    assert served_options(side, ("-w",)) == ("-w",)
+
+
+def test_the_key_of_a_child_is_needed_to_serve_a_tree():
+    here = with_below(master(*sent(0), properties=TREE), x=[own(0)])
+    here = here.put(encrypted(here.find("pool1/data/x"), 10, "unavailable"))
+    with pytest.raises(errors.KeyAbsent) as caught:
+        served_options(seen_at(HOST, here, PLAIN, CRYPTIC).side_here, ())
+    assert caught.value.dataset == "pool1/data/x"
+
+
+def test_a_drill_says_that_the_key_is_absent():
+    found = encrypted(replica(*sent(0, 1)), 10, "unavailable")
+    seen = dataclasses.replace(observed_from_replica(found), asked=False)
+    with pytest.raises(errors.KeyAbsent) as caught:
+        plan_cloned(seen, f"{found.name}_drill", None, None, None, dataset("pool2"))
+    assert f"zfs load-key {found.name}" in caught.value.hint
+    assert caught.value.left == "nothing was changed"
