@@ -42,8 +42,8 @@ def problem(severity, message="bent"):
     return {"severity": severity, "message": message, "hint": ""}
 
 
-def the(found, pair=PAIR, **more):
-    status = status_pairs([pair], found, **more)
+def the(found, pair=None, **more):
+    status = status_pairs([pair or PAIR], found, **more)
     (told,) = status["pairs"]
     assert status["counts"][told["state"]] == 1
     return told
