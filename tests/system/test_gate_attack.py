@@ -22,16 +22,17 @@ PROBE = "/run/lab-broken-in"
 
 # Says many things over one connection, and tells how each of them ended.
 _SPEAKER = """
-import json, subprocess, sys
+import concurrent.futures, json, subprocess, sys
 host, lines = json.load(sys.stdin)
 ssh = ["ssh", "-o", "BatchMode=yes", "-S", "/run/attack"]
 subprocess.run([*ssh, "-M", "-f", "-N", host], check=True, stdout=subprocess.DEVNULL)
-ended = []
-for line in lines:
+def say(line):
     # What ssh itself would take for an option does not reach the other host as one.
     line = " " + line if line.startswith("-") else line
-    done = subprocess.run([*ssh, host, line], input=b"", capture_output=True, timeout=30)
-    ended.append([done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")])
+    done = subprocess.run([*ssh, host, line], input=b"", capture_output=True, timeout=60)
+    return [done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")]
+with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    ended = list(pool.map(say, lines))
 subprocess.run([*ssh, "-O", "exit", host], stderr=subprocess.DEVNULL)
 print(json.dumps(ended))
 """

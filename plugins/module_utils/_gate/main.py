@@ -15,7 +15,6 @@ import syslog
 import typing as t
 
 from .._core.errors import ZrepError
-from .._core.shell import Shell
 from .requests import admit
 from .rules import Rules, load
 from .words import Refused
@@ -66,6 +65,9 @@ def _forget_the_caller(rules: Rules) -> None:
 
 
 def _ask(argv: Argv) -> tuple[int, str]:
+    # Most requests do without, and each is a start of its own.
+    from .._core.shell import Shell
+
     done = Shell("").run(argv)
     return done.status, done.out
 
@@ -73,6 +75,8 @@ def _ask(argv: Argv) -> tuple[int, str]:
 def _run(commands: t.Sequence[Argv]) -> int:
     """Run them; the last one takes the place of this process."""
     for argv in commands[:-1]:
+        from .._core.shell import Shell
+
         try:
             done = Shell("").run(argv)
         except ZrepError as error:
