@@ -8,6 +8,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.zfsops.zrep.plugins.plugin_utils.amounts import span, volume
+
 DOCUMENTATION = r"""
 name: status_pairs
 short_description: How all declared pairs stand, for a page about them
@@ -107,7 +109,7 @@ def _pair(pair: t.Any, found: t.Any, limit: int | None) -> dict[str, t.Any]:
         "lag_text": span(best.get("lag_seconds")),
         "max_lag": limit,
         "max_lag_text": span(limit),
-        "unsent_text": _size(master["facts"].get("unsent_bytes")),
+        "unsent_text": volume(master["facts"].get("unsent_bytes")),
         "drill_text": "never" if drill is None else "{}, {}".format(drill.get("result"), drill.get("time_iso")),
         "problems": problems,
     }
@@ -120,25 +122,6 @@ def _state(seen: t.Sequence[t.Any], problems: t.Sequence[t.Any]) -> str:
     if not seen:
         return "unknown"
     return "warning" if severities else "ok"
-
-
-def span(value: int | None) -> str:
-    """A number of seconds, for people."""
-    if value is None:
-        return "-"
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if value >= 2 * size:
-            return f"{value // size} {unit}"
-    return f"{value} s"
-
-
-def _size(value: int | None) -> str:
-    if value is None:
-        return "-"
-    for unit, size in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if value >= size:
-            return f"{value / size:.1f} {unit}"
-    return f"{value} B"
 
 
 class FilterModule:

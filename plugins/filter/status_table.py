@@ -7,6 +7,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.zfsops.zrep.plugins.plugin_utils.amounts import span, volume
+
 DOCUMENTATION = r"""
 name: status_table
 short_description: A table of replicated pairs for people
@@ -100,28 +102,10 @@ def _row(pair: dict[str, t.Any]) -> tuple[str, ...]:
         replica,
         str(pair["tag"]),
         pair.get("last_sync_iso") or "never",
-        _seconds(pair.get("lag_seconds")),
-        _bytes(pair.get("unsent_bytes")),
+        span(pair.get("lag_seconds")),
+        volume(pair.get("unsent_bytes")),
         ", ".join(dict.fromkeys(codes)) or "ok",
     )
-
-
-def _seconds(value: int | None) -> str:
-    if value is None:
-        return "-"
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if value >= 2 * size:
-            return f"{value // size} {unit}"
-    return f"{value} s"
-
-
-def _bytes(value: int | None) -> str:
-    if value is None:
-        return "-"
-    for unit, size in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if value >= size:
-            return f"{value / size:.1f} {unit}"
-    return f"{value} B"
 
 
 class FilterModule:
