@@ -34,6 +34,7 @@ CHANGING = (
     "allow",
     "unallow",
     "bookmark",
+    "program",
     "mount",
     "unmount",
     "umount",

@@ -11,6 +11,7 @@ import pytest
 
 from tests.lab import Host, Lab
 from tests.system.ansible import changes
+from tests.system.command import remove
 from tests.system.pairs import Pair, exists, local
 from tests.system.test_playbooks import PRODFS, Playbooks
 
@@ -29,6 +30,7 @@ MADE = (
 def bare(lab: Lab, host1: Host, host2: Host, tmp_path: Path):
     """Hosts without keys of each other; what the lab had given them is put back."""
     for host in (host1, host2):
+        remove(host)
         host.run(
             "mkdir -p /root/kept; mv /root/.ssh/* /root/kept/; mv /etc/ssh/ssh_known_hosts /root/kept/ 2>/dev/null; :"
         )
@@ -36,9 +38,10 @@ def bare(lab: Lab, host1: Host, host2: Host, tmp_path: Path):
     assert host1.run(["ssh", "-o", "BatchMode=yes", "host2", "true"], check=False).returncode != 0
     yield Playbooks(lab, tmp_path / "pairs.json")
     for host in (host1, host2):
+        remove(host)
         host.run(
             "mkdir -p /root/.ssh; [ ! -e /root/kept/ssh_known_hosts ] || mv /root/kept/ssh_known_hosts /etc/ssh/;"
-            " mv /root/kept/* /root/.ssh/; rmdir /root/kept; rm -rf /etc/zrep /etc/cron.d/zrep* /usr/local/bin/zrep"
+            " mv /root/kept/* /root/.ssh/; rmdir /root/kept; rm -rf /etc/zrep /etc/cron.d/zrep*"
         )
 
 

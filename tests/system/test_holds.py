@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab import Host
+from tests.system.command import install, ok
 from tests.system.moves import done, make_master, move, turned
 from tests.system.pairs import Pair, exists, local, make_pair, snapshots, value
 from tests.system.product import zrep_info, zrep_pair, zrep_snapshot
@@ -136,3 +137,15 @@ def test_a_tree_is_held_as_a_whole(fresh, host1: Host, host2: Host) -> None:
         assert both_hold(child, pair.on_a()[-1])
     done(zrep_pair(host1, filesystem=root, state="absent", force=True))
     assert not child.on_b()
+
+
+@pytest.mark.both
+def test_clear_leaves_neither_holds_nor_bookmarks(pair: Pair) -> None:
+    for host in (pair.a, pair.b):
+        install(host)
+    pair.write()
+    pair.sync()
+    for host, dataset in ((pair.a, pair.fs), (pair.b, pair.dest)):
+        ok(host, "clear", "-f", dataset)
+        assert held(host, dataset) == []
+        assert "#" not in host.run(f"zfs list -H -t all -o name -r {dataset} || zfs list -H -o name").stdout

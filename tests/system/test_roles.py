@@ -14,6 +14,7 @@ import pytest
 from tests.lab import Host, Lab
 from tests.lab.processes import wait_until
 from tests.system.ansible import changes, run_playbook
+from tests.system.command import remove
 from tests.system.moves import move
 from tests.system.pairs import Pair, ready_pair
 
@@ -46,10 +47,13 @@ class Roles:
 
 @pytest.fixture
 def roles(lab: Lab, host1: Host, host2: Host, tmp_path: Path) -> Iterator[Roles]:
+    for host in (host1, host2):
+        remove(host)
     yield Roles(lab, tmp_path)
     for host in (host1, host2):
+        remove(host)
         host.run(
-            f"rm -f {COMMAND} {COMMAND}.script {CRON} /etc/default/zrep* /etc/systemd/system/zrep-job-* /tmp/said;"
+            f"rm -f {COMMAND}.script {CRON} /etc/default/zrep* /etc/systemd/system/zrep-job-* /tmp/said;"
             " rm -f /usr/local/share/man/man8/zrep.8 /usr/local/share/bash-completion/completions/zrep;"
             " pkill -x cron || :"
         )
