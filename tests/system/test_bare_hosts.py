@@ -65,6 +65,7 @@ def test_one_playbook_and_one_variable(bare: Playbooks, host1: Host, host2: Host
     now.write("from there\n")
     assert host2.run(["sh", "-c", line.split(" root ", 1)[1].replace("pool1", "pool2")]).stdout == ""
     now.assert_same()
+    assert changes(bare("pair", [PRODFS], *ROLES)) == 0
     refused = bare("unpair", [PRODFS], *ROLES, ok=False)
     assert "zrep_confirm=yes" in refused
     bare("unpair", [PRODFS], *ROLES, "-e", "zrep_confirm=yes")

@@ -19,8 +19,9 @@ from .builders import HOST, MODERN, NOW, PEER, SETTINGS, later, master, own, rep
 HOLDING = {"zrep:hold": ("yes", "local")}
 
 
-def pair(numbers, held, properties=HOLDING):
-    made = [make(*sent(*numbers), properties=properties) for make in (master, replica)]
+def pair(numbers, held, properties=None):
+    record = HOLDING if properties is None else properties
+    made = [make(*sent(*numbers), properties=record) for make in (master, replica)]
     return seen_at(HOST, *(with_holds(one, *held) for one in made), MODERN)
 
 
