@@ -11,7 +11,7 @@ help: ## show this list
 		printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 zrep: ## the zrep command, one file: build/zrep
-	@python3 tools/build_zrep.py build/zrep
+	@python3 plugins/plugin_utils/executable.py build/zrep
 	@echo build/zrep
 
 demo: ## two ZFS hosts on this machine get paired, synced, checked, and swap roles (root)

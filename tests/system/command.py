@@ -40,7 +40,7 @@ class Said(NamedTuple):
 @lru_cache(maxsize=1)
 def executable() -> bytes:
     """The command as ``make zrep`` builds it."""
-    spec = importlib.util.spec_from_file_location("build_zrep", PROJECT / "tools" / "build_zrep.py")
+    spec = importlib.util.spec_from_file_location("build_zrep", PROJECT / "plugins" / "plugin_utils" / "executable.py")
     assert spec is not None
     assert spec.loader is not None
     builder = importlib.util.module_from_spec(spec)

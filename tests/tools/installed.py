@@ -15,7 +15,7 @@ from pathlib import Path
 
 NAME = "zfsops.zrep"
 # An installed collection has to work with only these left (the rules for collections in the ansible package).
-KEPT = {"meta", "plugins", "roles", "playbooks", "tools"}
+KEPT = {"meta", "plugins", "roles", "playbooks"}
 
 
 class Installed:

@@ -23,7 +23,7 @@ PRINTED = ("help", "version", "config", "completion", "manual")
 
 @pytest.fixture(scope="module")
 def builder():
-    spec = importlib.util.spec_from_file_location("build_zrep", ROOT / "tools" / "build_zrep.py")
+    spec = importlib.util.spec_from_file_location("build_zrep", ROOT / "plugins" / "plugin_utils" / "executable.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -7,7 +7,7 @@ It is a zip archive after a line that names the interpreter, as the module zipap
 Python runs it (docs.python.org, "zipapp": "The Python Zip Application Archive Format"). Same input, same bytes: files
 go in by name, uncompressed, without their times.
 
-    python3 tools/build_zrep.py build/zrep
+    python3 plugins/plugin_utils/executable.py build/zrep
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 
 INTERPRETER = "/usr/bin/env python3"
 PACKAGE = "zfsops_zrep"
-ROOT = Path(__file__).resolve().parents[1]
+PLUGINS = Path(__file__).resolve().parents[1]
 ROOMS = ("_core", "_command", "_gate")
 # The face of the core towards Ansible, which a host need not have.
 LEFT_OUT = ("_core/module.py",)
@@ -55,7 +55,7 @@ def pack(files: dict[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def build(target: Path, source: Path = ROOT / "plugins" / "module_utils") -> None:
+def build(target: Path, source: Path = PLUGINS / "module_utils") -> None:
     """Write the executable; whoever runs the old one at that moment is not disturbed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
