@@ -13,6 +13,7 @@ from tests.lab import Host
 from tests.system import script
 from tests.system.command import fails, install, ok
 from tests.system.gated import gated
+from tests.system.layouts import destroy
 from tests.system.moves import assert_in_place, assert_works, done, make_master, move, turned
 from tests.system.pairs import Pair, exists, local, make_pair, ready_pair
 from tests.system.product import zrep_info, zrep_pair, zrep_snapshot, zrep_sync
@@ -121,7 +122,7 @@ def test_a_tree(fresh, host1: Host, host2: Host) -> None:
         host1.zfs("rename", f"{name}/child/below", f"{name}/moved")
         host1.zfs("create", f"{name}/new")
         made.sync()
-        host1.zfs("destroy", "-r", f"{name}/child")
+        destroy(host1, f"{name}/child")
         made.sync()
         assert exists(host2, f"{made.dest}/moved")
         assert exists(host2, f"{made.dest}/new")
