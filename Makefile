@@ -4,7 +4,7 @@ CHECK = python=$$($(ENV) python) && exec $$python tests/tools/check.py
 export LC_ALL := C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help zrep demo picture startup counts test test-more units-all openzfs test-openzfs campaign test-all lint format units sanity sanity-oldest system docs build importer clean
+.PHONY: help zrep demo picture startup counts test test-more units-oldest units-all openzfs test-openzfs campaign test-all lint format units sanity sanity-oldest system docs build importer clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -36,6 +36,9 @@ test: ## every check but the slow ones (system tests need root)
 
 test-more: ## units on every Python, the acceptance cases once more through the zrep command
 	@$(CHECK) more
+
+units-oldest: ## unit tests on the oldest Python that managed hosts may have
+	@$(CHECK) units-all-oldest
 
 units-all: ## unit tests on each Python from 3.8 to 3.13
 	@$(CHECK) units-all units-all-oldest

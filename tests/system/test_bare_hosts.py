@@ -15,7 +15,8 @@ from tests.system.command import remove
 from tests.system.pairs import Pair, exists, local
 from tests.system.test_playbooks import PRODFS, Playbooks
 
-pytestmark = pytest.mark.system
+# Eight playbooks, one after the other.
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROLES = ("-e", '{"zrep_roles": ["command", "trust", "schedule", "monitor"]}')
 MADE = (

@@ -117,6 +117,7 @@ def test_settings_that_cannot_be_written_are_refused(roles: Roles, host1: Host, 
 # -- schedule -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_cron_follows_the_master(fresh, roles: Roles, host1: Host, host2: Host) -> None:
     """A real cron daemon on both hosts: each tick the replica follows; after a move nothing has to be changed."""
     pair = ready_pair(fresh, host1, host2)
