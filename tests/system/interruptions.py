@@ -92,8 +92,9 @@ def full_pool(transfer: Transfer, after: int) -> Said:
     filler = f"{host.pool}/filler"
     host.zfs("create", "-o", "mountpoint=none", filler)
     used, room = (f"$(zfs get -Hpo value {name} {host.pool})" for name in ("used", "available"))
-    there = int(host.zfs("get", "-Hpo", "value", "used", host.pool)) + max(after - 4 * MEGABYTE, 0)
     # zfs takes some megabytes into its memory before it writes; what is not on the disk by then is lost.
+    on_its_way = min(4 * MEGABYTE, max(after // 10, 2 * MEGABYTE))
+    there = int(host.zfs("get", "-Hpo", "value", "used", host.pool)) + max(after - on_its_way, 0)
     arrived = f"until zpool sync {host.pool}; [ {used} -gt {there} ]; do :; done"
     full = f"{{ {arrived}; zfs set refreservation=$(({room} - {MEGABYTE // 4})) {filler}; }} </dev/null"
     said = transfer.run(in_filter=f"head -c {after}; {full}; cat")
