@@ -90,6 +90,7 @@ def test_a_pair_is_taken_apart(pair: Pair) -> None:
     assert local(pair.b, pair.dest, "zrep:src-fs") is None
 
 
+@pytest.mark.slow
 def test_streams_pass_programs(pair: Pair) -> None:
     make(pair)
     large = "x" * 100000
@@ -130,6 +131,7 @@ def test_a_tree(fresh, host1: Host, host2: Host) -> None:
         assert_works(move(made))
 
 
+@pytest.mark.slow
 def test_what_a_replica_has_of_its_own_is_lost_only_where_that_is_granted(fresh, host1: Host, host2: Host) -> None:
     made = ready_pair(fresh, host1, host2)
     host2.run(f"zfs set readonly=off {made.dest}; zfs mount {made.dest}; echo own >/{made.dest}/own")
@@ -146,6 +148,7 @@ def test_what_a_replica_has_of_its_own_is_lost_only_where_that_is_granted(fresh,
     made.assert_same()
 
 
+@pytest.mark.slow
 def test_both_sides_are_rolled_back(fresh, host1: Host, host2: Host) -> None:
     made = ready_pair(fresh, host1, host2)
     made.sync()

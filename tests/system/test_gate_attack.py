@@ -269,6 +269,7 @@ def test_what_is_admitted_shows_nothing_else(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.slow
 def test_what_was_changed_at_random(pair: Pair, seed: int) -> None:
     """Requests of ours with something of them replaced change nothing but the pair."""
     dice = random.Random(seed)

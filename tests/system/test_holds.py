@@ -39,7 +39,6 @@ def both_hold(pair: Pair, *shorts: str) -> bool:
     return held(pair.a, pair.fs) == held(pair.b, pair.dest) == list(shorts)
 
 
-@pytest.mark.both
 def test_the_base_cannot_be_destroyed_and_the_hold_goes_on(pair: Pair) -> None:
     base = pair.on_a()[-1]
     assert both_hold(pair, base)
@@ -82,7 +81,6 @@ def test_holds_of_others_stay(pair: Pair) -> None:
     pair.a.zfs("release", "mine", f"{pair.fs}@{base}")
 
 
-@pytest.mark.both
 def test_switched_off_or_taken_apart_nothing_is_held(pair: Pair) -> None:
     assert declare(pair, False).changed
     assert both_hold(pair)

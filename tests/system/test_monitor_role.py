@@ -130,6 +130,7 @@ def test_from_nothing_to_watched_and_back(run: Run, hosts: list[Host]) -> None:
     assert changes(run(zrep_monitor_state="absent", **PATHS)) == 0
 
 
+@pytest.mark.slow
 def test_what_cannot_be_collected_leaves_what_was(run: Run, hosts: list[Host]) -> None:
     run(playbook="zfsops.zrep.pair")
     run()
@@ -142,6 +143,7 @@ def test_what_cannot_be_collected_leaves_what_was(run: Run, hosts: list[Host]) -
     assert one.read_file(f"{TEXTFILES}/zrep-tag-zrep.prom") == before
 
 
+@pytest.mark.slow
 def test_a_tag_that_is_not_declared_any_more(run: Run, hosts: list[Host]) -> None:
     run(playbook="zfsops.zrep.pair")
     run()
@@ -154,6 +156,7 @@ def test_a_tag_that_is_not_declared_any_more(run: Run, hosts: list[Host]) -> Non
     assert changes(run(zrep_pairs=[PRODFS])) == 0
 
 
+@pytest.mark.slow
 def test_a_master_that_may_not_connect_does_not_ask(run: Run, hosts: list[Host]) -> None:
     run(zrep_pairs=[{**PRODFS, "direction": "pull"}])
     assert "--peer" not in hosts[0].read_file("/usr/local/sbin/zrep-metrics").split("\n", 3)[3]
@@ -173,6 +176,7 @@ def test_a_master_that_may_not_connect_does_not_ask(run: Run, hosts: list[Host])
         ({"zrep_pairs": "x"}, "zrep_pairs"),
     ],
 )
+@pytest.mark.slow
 def test_nonsense_is_refused(run: Run, hosts: list[Host], variables: dict[str, object], said: str) -> None:
     assert said in run(ok=False, **variables)
     assert not any(exists(host, path) for host in hosts for path in PUT)
@@ -200,6 +204,7 @@ def test_the_page(run: Run, hosts: list[Host], tmp_path: Path) -> None:
     assert "What is wrong" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_page_of_a_host_that_is_away(run: Run, hosts: list[Host], tmp_path: Path) -> None:
     page = tmp_path / "status.html"
     run(playbook="zfsops.zrep.pair")
@@ -207,6 +212,7 @@ def test_the_page_of_a_host_that_is_away(run: Run, hosts: list[Host], tmp_path: 
     assert "host2 did not answer" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_check_mode_writes_no_page(run: Run, hosts: list[Host], tmp_path: Path) -> None:
     page = tmp_path / "status.html"
     run("--check", playbook="zfsops.zrep.status", zrep_status_page=str(page))

@@ -109,6 +109,7 @@ def test_a_script_stays_or_is_replaced_and_comes_back(roles: Roles, host1: Host)
 
 
 @pytest.mark.parametrize("settings", [{"lower": "x"}, {"A B": "x"}, {"SSH": "two\nlines"}, {"SSH": ["a"]}, "nonsense"])
+@pytest.mark.slow
 def test_settings_that_cannot_be_written_are_refused(roles: Roles, host1: Host, settings: object) -> None:
     roles("command", ok=False, zrep_command_settings=settings)
     assert not has(host1, COMMAND)
@@ -185,6 +186,7 @@ def test_timers_of_systemd(fresh, roles: Roles, host1: Host, host2: Host) -> Non
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_nonsense_is_refused_before_anything_changes(
     roles: Roles, host1: Host, fresh, host2: Host, wrong: dict
 ) -> None:

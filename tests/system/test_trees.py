@@ -133,7 +133,6 @@ def test_nothing_is_mounted_over_a_path_of_the_other_host(fresh, host1: Host, ho
     assert host1.read_file("/srv/moved/logs/file") == "web\n"
 
 
-@pytest.mark.both
 def test_what_only_an_old_master_has_is_preserved_as_a_tree(fresh, host1: Host, host2: Host) -> None:
     pair = make_tree(fresh, host1, host2)
     done(make_master(pair, "b", "b", force=True))

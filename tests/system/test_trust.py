@@ -127,6 +127,7 @@ def test_a_rebuilt_host_is_refused_until_the_role_has_run_again(
         host2.start_sshd()
 
 
+@pytest.mark.slow
 def test_new_keys(trust: Trust, host1: Host, host2: Host) -> None:
     trust()
     old = host1.run(["cat", "/etc/zrep/ssh/keys/host2.pub"]).stdout.split()[1]
@@ -152,6 +153,7 @@ def test_one_way(trust: Trust, host1: Host, host2: Host) -> None:
     assert changes(trust(pairs=[pulled], zrep_trust_grants=["send"])) == 0
 
 
+@pytest.mark.slow
 def test_plain(trust: Trust, host1: Host) -> None:
     trust(zrep_trust_mode="plain")
     assert host1.run("ssh -F /etc/zrep/ssh/config host2 echo any command").stdout == "any command\n"
@@ -163,6 +165,7 @@ def test_plain(trust: Trust, host1: Host) -> None:
     [({"zrep_trust_mode": "open"}, "zrep_trust_mode"), ({"zrep_trust_grants": ["all"]}, "zrep_trust_grants")],
     ids=str,
 )
+@pytest.mark.slow
 def test_nonsense_is_refused(trust: Trust, host1: Host, variables: dict, said: str) -> None:
     before = files(host1)
     assert said in trust(ok=False, **variables)
