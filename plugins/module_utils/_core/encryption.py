@@ -47,6 +47,10 @@ def first_options(sender: Side, options: tuple[str, ...], known: bool, host: str
             hint="if the replica may be readable by whoever has that host, make a first copy there with zfs send "
             "without -w, then adopt=newest goes on from it",
         )
+    return _raw(options)
+
+
+def _raw(options: tuple[str, ...]) -> tuple[str, ...]:
     return options if asks_for_raw(options) else (*options, RAW)
 
 
@@ -66,7 +70,7 @@ def next_options(here: Side, there: Side, base: Snapshot, options: tuple[str, ..
     :raises KeyAbsent: it has to be plain, and a key that this takes is not loaded.
     """
     if goes_raw(here, there, base):
-        return options if asks_for_raw(options) else (*options, RAW)
+        return _raw(options)
     if here.encrypted and asks_for_raw(options):
         raise BadInput(
             "raw streams are asked for, but this replica was made by plain ones, which do not mix",
@@ -76,14 +80,7 @@ def next_options(here: Side, there: Side, base: Snapshot, options: tuple[str, ..
             hint="leave that option of zfs send -w out; a new replica would be raw by itself",
         )
     for side, verb in ((here, "sent"), (there, "received")):
-        if side.locked:
-            raise KeyAbsent(
-                f"its key is not loaded, and a stream that is not raw can only be {verb} with it",
-                host=side.host,
-                dataset=side.filesystem,
-                left=UNTOUCHED,
-                hint=load_key(side),
-            )
+        _check_loaded(side, f"and a stream that is not raw can only be {verb} with it")
     return options
 
 
@@ -94,14 +91,8 @@ def served_options(sender: Side, options: tuple[str, ...]) -> tuple[str, ...]:
     """
     if not asks_for_raw(options):
         for side in (sender, *sender.members):
-            if side.locked:
-                raise KeyAbsent(
-                    "its key is not loaded, and a stream that is not raw can only be sent with it",
-                    host=side.host,
-                    dataset=side.filesystem,
-                    left="nothing was sent",
-                    hint=f"{load_key(side)}; or if the replica came raw, have ZREP_SEND_FLAGS=-w there",
-                )
+            otherwise = "; or if the replica came raw, have ZREP_SEND_FLAGS=-w there"
+            _check_loaded(side, "and a stream that is not raw can only be sent with it", otherwise, "nothing was sent")
     return options
 
 
@@ -112,31 +103,25 @@ def copy_options(sender: Side) -> tuple[str, ...]:
 
 def check_drill(side: Side) -> None:
     """Raise KeyAbsent for a side of which no clone could be mounted."""
-    if side.locked:
-        raise KeyAbsent(
-            "its key is not loaded, so a clone of it could not be used",
-            host=side.host,
-            dataset=side.filesystem,
-            left=UNTOUCHED,
-            hint=f"{load_key(side)}; then drill again",
-        )
+    _check_loaded(side, "so a clone of it could not be used", "; then drill again")
 
 
 def check_key(side: Side) -> None:
     """Raise KeyAbsent for a side that cannot be mounted when it becomes the master."""
+    otherwise = "; or force=true makes it the master without its peer and not mounted"
+    _check_loaded(side, "so it could not be mounted as the master", otherwise)
+
+
+def _check_loaded(side: Side, why: str, otherwise: str = "", left: str = UNTOUCHED) -> None:
+    """Raise KeyAbsent for a side whose key is not loaded, with the call that loads it, and what else would do."""
     if side.locked:
         raise KeyAbsent(
-            "its key is not loaded, so it could not be mounted as the master",
+            f"its key is not loaded, {why}",
             host=side.host,
             dataset=side.filesystem,
-            left=UNTOUCHED,
-            hint=f"{load_key(side)}; or force=true makes it the master without its peer and not mounted",
+            left=left,
+            hint=f"run there: zfs load-key {side.filesystem}{otherwise}",
         )
-
-
-def load_key(side: Side) -> str:
-    """The command that loads a side's key."""
-    return f"run there: zfs load-key {side.filesystem}"
 
 
 def warn_locked(side: Side) -> str:
