@@ -4,7 +4,7 @@ CHECK = python=$$($(ENV) python) && exec $$python tests/tools/check.py
 export LC_ALL := C.UTF-8
 
 .DEFAULT_GOAL := help
-.PHONY: help zrep demo picture startup counts test test-more units-oldest units-all openzfs test-openzfs campaign test-all lint format units sanity sanity-oldest system docs build importer clean
+.PHONY: help zrep demo picture startup counts test test-more units-oldest units-all openzfs test-openzfs molecule campaign test-all lint format units sanity sanity-oldest system docs build importer clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -48,6 +48,11 @@ openzfs: ## a sample of the system tests on OpenZFS guests, where these are at h
 
 test-openzfs: ## all system tests on OpenZFS guests, which are made if need be (root; hours)
 	@$(CHECK) openzfs-lab
+
+molecule: ## the roles on hosts of a lab, from bare hosts to their end: make molecule SCENARIO=default; --list (root)
+	@$(ENV) venv molecule
+	@PATH="$(CURDIR)/.venv/molecule/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/build/live" \
+		molecule test $(if $(SCENARIO),--scenario-name $(SCENARIO),--all)
 
 campaign: ## every point of every operation killed and cut, and random sequences, on both kinds of ZFS (root; hours)
 	@$(ENV) venv test

@@ -22,7 +22,18 @@ def pytest_configure(config):
 # What the kinds of ZFS in the lab can do that tests ask for with the marker ``needs``.
 FEATURES = {
     "zfs-fuse": {"holds", "fuse"},
-    "openzfs": {"bookmarks", "diff", "encryption", "holds", "modern", "raw", "resume", "volumes", "written"},
+    "openzfs": {
+        "bookmarks",
+        "delegation",
+        "diff",
+        "encryption",
+        "holds",
+        "modern",
+        "raw",
+        "resume",
+        "volumes",
+        "written",
+    },
     "mixed": {"holds", "mixed"},
 }
 

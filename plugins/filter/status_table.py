@@ -66,18 +66,48 @@ def status_table(pairs: t.Any) -> list[str]:
 def _once(pairs: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     """Each pair once: what the master says, or the replica where no master does."""
     masters = [pair for pair in pairs if pair.get("role") == "master"]
-    covered: dict[t.Any, list[dict[str, t.Any]]] = {_seen_from_peer(pair): [] for pair in masters}
+    found: dict[t.Any, list[tuple[dict[str, t.Any], list[dict[str, t.Any]]]]] = {}
+    for master in masters:
+        key = (master["peer_filesystem"], master["filesystem"], master["tag"])
+        found.setdefault(key, []).append((master, []))
+    hosts = [pair["host"] for pair in pairs if pair.get("host")]
     others = []
     for pair in pairs:
-        key = (pair["filesystem"], pair.get("peer_filesystem"), pair["tag"])
         if pair.get("role") != "master":
-            covered.get(key, others).append(pair)
-    masters = [_joined(pair, covered[_seen_from_peer(pair)]) for pair in masters]
-    return sorted(masters + others, key=lambda pair: (str(pair.get("host")), str(pair["filesystem"]), str(pair["tag"])))
+            key = (pair["filesystem"], pair.get("peer_filesystem"), pair["tag"])
+            _covered(pair, found.get(key, []), hosts, others).append(pair)
+    joined = [_joined(master, covered) for same_names in found.values() for master, covered in same_names]
+    return sorted(joined + others, key=lambda pair: (str(pair.get("host")), str(pair["filesystem"]), str(pair["tag"])))
 
 
-def _seen_from_peer(pair: dict[str, t.Any]) -> tuple[t.Any, ...]:
-    return (pair["peer_filesystem"], pair["filesystem"], pair["tag"])
+def _covered(
+    replica: dict[str, t.Any],
+    masters: list[tuple[dict[str, t.Any], list[dict[str, t.Any]]]],
+    hosts: list[str],
+    others: list[dict[str, t.Any]],
+) -> list[dict[str, t.Any]]:
+    """Where a replica belongs: with its master, out of those with the right filesystems, or with the others.
+
+    Hosts may have recorded each other by names that they do not call themselves, but never both by the same, nor by
+    that of a third one.
+    """
+    possible = []
+    for master, covered in masters:
+        named = ((master.get("peer_host"), replica.get("host")), (replica.get("peer_host"), master.get("host")))
+        if any(_same_host(name, host) for name, host in named):
+            return covered
+        names = [name for name, _itself in named]
+        if not (_same_host(*names) or any(_same_host(name, host) for name in names for host in hosts)):
+            possible.append(covered)
+    return possible[0] if len(possible) == 1 else others
+
+
+def _same_host(name: t.Any, host: t.Any) -> bool:
+    """Whether two names may be of one host, of which one may be without a domain."""
+    if not name or not host:
+        return False
+    name, host = str(name).rpartition("@")[2].lower(), str(host).lower()
+    return name == host or name.startswith(f"{host}.") or host.startswith(f"{name}.")
 
 
 def _joined(master: dict[str, t.Any], others: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:

@@ -24,7 +24,7 @@ def prepare(lab: Path, host: Host) -> None:
         keys.make_key(_root_key(lab, host), f"root@{host.name}")
     controller = keys.read_key(lab / "key")
     guest = host.state.kind == OPENZFS
-    lower = image.ready() / "root" if guest else Path("/")
+    lower = image.ready() / "root" if guest else None
     files.prepare(host.tree, host.name, host_key, controller.public, host.state.systemd, lower)
     if guest:
         host.tree.write("etc/ssh/sshd_config.d/lab.conf", files.LENIENT)

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from . import state
 from .errors import LabError
 from .host import Host
-from .lab import DEFAULT_POOL_SIZE, HostSpec, Lab
+from .lab import DEFAULT_POOL_SIZE, ZFS_FUSE, HostSpec, Lab
+from .openzfs.image import OPENZFS
 from .teardown import clean_stale, teardown
 
 DESCRIPTION = """\
@@ -78,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SIZE",
         help="of each pool, with K, M or G (default: 400M); only what is written takes memory",
     )
+    up.add_argument(
+        "--zfs", choices=[ZFS_FUSE, OPENZFS], default=ZFS_FUSE, help="what the hosts have (default: %(default)s)"
+    )
     up.add_argument("--no-trust", action="store_true", help="no ssh keys and no known hosts between the hosts")
     command("down", _down, "remove a lab")
     command("list", _list, "what labs there are, and their hosts")
@@ -122,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _up(arguments: argparse.Namespace) -> None:
     texts = arguments.host or [f"host{n}:pool{n}" for n in range(1, arguments.hosts + 1)]
-    specs = [_spec(text, arguments.pool_size, not arguments.no_trust) for text in texts]
+    specs = [_spec(text, arguments) for text in texts]
     lab = Lab(arguments.name)
     lab.up()
     try:
@@ -203,13 +207,14 @@ def _host(arguments: argparse.Namespace, name: str, lab: Lab | None = None) -> H
     return lab.hosts[name]
 
 
-def _spec(text: str, pool_size: int, trust: bool) -> HostSpec:
+def _spec(text: str, arguments: argparse.Namespace) -> HostSpec:
     name, *rest = text.split(":")
     systemd = rest[-1:] == ["systemd"]
     pools = rest[:-1] if systemd else rest
     if not name or len(pools) > 1 or "" in pools:
         raise LabError(f"{text!r}: NAME[:POOL][:systemd] is meant")
-    return HostSpec(name, pools[0] if pools else None, pool_size, systemd, trust)
+    pool = pools[0] if pools else None
+    return HostSpec(name, pool, arguments.pool_size, systemd, not arguments.no_trust, arguments.zfs)
 
 
 def _size(text: str) -> int:

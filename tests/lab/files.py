@@ -73,6 +73,17 @@ KillMode=process
 [Install]
 WantedBy=multi-user.target
 """
+AGENT_UNIT = """\
+[Unit]
+Description=agent of a lab guest
+[Service]
+Type=exec
+EnvironmentFile=/run/lab/agent.env
+ExecStart=/usr/bin/python3 -IS /run-lab/agent.py ${lab_control} 1
+KillMode=process
+[Install]
+WantedBy=multi-user.target
+"""
 # Devices, seats, network and clock belong to the machine.
 MASKED_UNITS = (
     "systemd-udevd.service",
@@ -154,18 +165,18 @@ class Tree:
 
 
 def prepare(
-    tree: Tree, name: str, host_key: Key, controller_public: str, systemd: bool, lower: Path = Path("/")
+    tree: Tree, name: str, host_key: Key, controller_public: str, systemd: bool, lower: Path | None = None
 ) -> None:
     """Write everything that a host needs before its first start, its peers and their trust aside.
 
-    :param lower: the root that it lies over.
+    :param lower: the root that a guest lies over; other hosts lie over the machine's.
     """
     for directory in OWN_DIRECTORIES:
         tree.directory(directory, own=True)
     tree.directory("root").chmod(0o700)
     tree.write("etc/hostname", name + "\n")
     tree.write("etc/machine-id", uuid.uuid4().hex + "\n", 0o444)
-    tree.write("etc/shadow", _shadow(lower), 0o640)
+    tree.write("etc/shadow", _shadow(lower or Path("/")), 0o640)
     tree.write("etc/ssh/sshd_config", SSHD_CONFIG)
     tree.write("etc/ssh/ssh_config", SSH_CONFIG)
     tree.write("etc/ssh/ssh_host_ed25519_key", host_key.private, 0o600)
@@ -174,7 +185,8 @@ def prepare(
     if systemd:
         for unit in MASKED_UNITS:
             tree.symlink(f"etc/systemd/system/{unit}", "/dev/null")
-        for unit, text in (("zfs-fuse.service", ZFS_UNIT), ("ssh.service", SSH_UNIT)):
+        own = ("lab-agent.service", AGENT_UNIT) if lower else ("zfs-fuse.service", ZFS_UNIT)
+        for unit, text in (own, ("ssh.service", SSH_UNIT)):
             tree.write(f"etc/systemd/system/{unit}", text)
             tree.symlink(f"etc/systemd/system/multi-user.target.wants/{unit}", f"/etc/systemd/system/{unit}")
 

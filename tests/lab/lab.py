@@ -30,6 +30,7 @@ from .trace import Trace
 
 MIB = 1024 * 1024
 DEFAULT_POOL_SIZE = 400 * MIB
+ZFS_FUSE = "zfs-fuse"
 HOST_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(\.[a-z0-9][a-z0-9-]{0,62})*", re.IGNORECASE)
 
 # The lab's own first process: a mount namespace with the tmpfs of all files and pools, a network namespace
@@ -54,7 +55,7 @@ class HostSpec:
     pool_size: int = DEFAULT_POOL_SIZE
     systemd: bool = False
     trust: bool = True
-    kind: str = "zfs-fuse"
+    kind: str = ZFS_FUSE
 
 
 class Lab:
@@ -194,7 +195,7 @@ class Lab:
     def add_hosts(self, specs: Iterable[HostSpec]) -> list[Host]:
         """Add and start hosts, all at once; ready when it returns. LabError if one does not start."""
         new = [self._register(spec) for spec in specs]
-        if any(host.state.systemd for host in new):
+        if any(host.state.systemd and host.state.kind != OPENZFS for host in new):
             packages.ensure(systemd=True)
         if any(host.state.kind == OPENZFS for host in new):
             image.ensure()
@@ -287,7 +288,7 @@ class Lab:
         if index > network.MAX_HOSTS:
             raise LabError(f"no more than {network.MAX_HOSTS} hosts in a lab")
         host_state = HostState(index, spec.pool, spec.pool_size, spec.systemd, spec.trust, kind=spec.kind)
-        if spec.systemd:
+        if spec.systemd and spec.kind != OPENZFS:
             host_state.cgroup = str(cgroup2_mount() / f"{CGROUP_PREFIX}{self.name}-{index}")
         self.state.hosts[spec.name] = host_state
         self.hosts[spec.name] = _host_class(spec.kind)(self, spec.name, host_state)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -18,13 +19,16 @@ from tests.system.test_playbooks import PRODFS, Playbooks
 # Eight playbooks, one after the other.
 pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(900)]
 
-ROLES = ("-e", '{"zrep_roles": ["command", "trust", "schedule", "monitor"]}')
 MADE = (
     "/usr/local/bin/zrep",
     "/etc/cron.d/zrep",
     "/etc/zrep/ssh/config",
     "/usr/local/sbin/zrep-metrics",
 )
+
+
+class Everything(Playbooks):
+    roles: ClassVar[dict[str, object]] = {}
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ def bare(lab: Lab, host1: Host, host2: Host, tmp_path: Path):
         )
     host1.zfs("create", "pool1/prodfs")
     assert host1.run(["ssh", "-o", "BatchMode=yes", "host2", "true"], check=False).returncode != 0
-    yield Playbooks(lab, tmp_path / "pairs.json")
+    yield Everything(lab, tmp_path / "pairs.json")
     for host in (host1, host2):
         remove(host)
         host.run(
@@ -51,10 +55,12 @@ def there(host: Host) -> list[str]:
 
 
 def test_one_playbook_and_one_variable(bare: Playbooks, host1: Host, host2: Host) -> None:
-    bare("pair", [PRODFS], *ROLES)
+    bare("pair", [PRODFS], "--check")
+    assert there(host1) == there(host2) == []
+    bare("pair", [PRODFS])
     pair = Pair(host1, "pool1/prodfs", host2, "pool2/prodfs")
     assert there(host1) == there(host2) == list(MADE)
-    assert changes(bare("pair", [PRODFS], *ROLES)) == 0
+    assert changes(bare("pair", [PRODFS])) == 0
     # With these keys and the line that cron has.
     pair.write("new\n")
     line = next(line for line in host1.read_file("/etc/cron.d/zrep").splitlines() if line.startswith("* "))
@@ -66,13 +72,13 @@ def test_one_playbook_and_one_variable(bare: Playbooks, host1: Host, host2: Host
     now.write("from there\n")
     assert host2.run(["sh", "-c", line.split(" root ", 1)[1].replace("pool1", "pool2")]).stdout == ""
     now.assert_same()
-    assert changes(bare("pair", [PRODFS], *ROLES)) == 0
-    refused = bare("unpair", [PRODFS], *ROLES, ok=False)
+    assert changes(bare("pair", [PRODFS])) == 0
+    refused = bare("unpair", [PRODFS], ok=False)
     assert "zrep_confirm=yes" in refused
-    bare("unpair", [PRODFS], *ROLES, "-e", "zrep_confirm=yes")
+    bare("unpair", [PRODFS], "-e", "zrep_confirm=yes")
     assert there(host1) == there(host2) == []
     for host, dataset in ((host1, "pool1/prodfs"), (host2, "pool2/prodfs")):
         assert exists(host, dataset)
         assert local(host, dataset, "zrep:master") is None
         assert local(host, dataset, "zrep:src-host") is None
-    assert changes(bare("unpair", [PRODFS], *ROLES, "-e", "zrep_confirm=yes")) == 0
+    assert changes(bare("unpair", [PRODFS], "-e", "zrep_confirm=yes")) == 0

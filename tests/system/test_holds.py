@@ -120,21 +120,38 @@ def test_both_go_back_past_it(pair: Pair) -> None:
     pair.assert_same()
 
 
-@pytest.mark.both
-def test_a_tree_is_held_as_a_whole(fresh, host1: Host, host2: Host) -> None:
+@pytest.fixture
+def tree(fresh, host1: Host, host2: Host) -> tuple[Pair, Pair]:
+    """A tree that is held, and the filesystem below it."""
     root = fresh.create(host1, "tree")
     host1.zfs("create", f"{root}/child")
     dest = fresh.name(host2, "copy")
     options = {"peer_host": host2.name, "peer_filesystem": dest, "recursive": True, "hold": True}
     done(zrep_pair(host1, filesystem=root, **options))
-    pair = Pair(host1, root, host2, dest)
+    return Pair(host1, root, host2, dest), Pair(host1, f"{root}/child", host2, f"{dest}/child")
+
+
+@pytest.mark.both
+def test_a_tree_is_held_as_a_whole(tree: tuple[Pair, Pair]) -> None:
+    pair, child = tree
     for _time in range(2):
         pair.sync()
-        child = Pair(host1, f"{root}/child", host2, f"{dest}/child")
         assert both_hold(pair, pair.on_a()[-1])
         assert both_hold(child, pair.on_a()[-1])
-    done(zrep_pair(host1, filesystem=root, state="absent", force=True))
+    done(zrep_pair(pair.a, filesystem=pair.fs, state="absent", force=True))
     assert not child.on_b()
+
+
+@pytest.mark.both
+def test_a_tree_goes_back_past_it(tree: tuple[Pair, Pair]) -> None:
+    pair, child = tree
+    first = pair.on_a()[-1]
+    child.write("later\n")
+    pair.sync()
+    assert both_hold(child, pair.on_a()[-1])
+    done(zrep_snapshot(pair.a, filesystem=pair.fs, state="rolled_back", snapshot=first))
+    assert both_hold(pair, first)
+    assert both_hold(child, first)
 
 
 @pytest.mark.both

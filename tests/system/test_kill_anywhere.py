@@ -267,7 +267,7 @@ def _campaigns() -> list[Any]:
     for number, operation in enumerate(OPERATIONS):
         for how, when in ((KILL, BEFORE), (CUT, AFTER), (KILL, AFTER), (CUT, BEFORE)):
             turn = {(KILL, BEFORE): 0, (CUT, AFTER): 1}.get((how, when))
-            marks = [] if turn == number % 2 else [pytest.mark.slow]
+            marks = [] if turn == number % 4 else [pytest.mark.slow]
             if isinstance(operation, TakeOver):
                 # Not many points: the sample of the other kind of ZFS.
                 marks = [] if (how, when) == (KILL, BEFORE) else [pytest.mark.slow]

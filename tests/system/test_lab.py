@@ -362,7 +362,8 @@ def systemd_host(lab: Lab) -> Iterator[Host]:
     """A host with systemd, in a lab of its own."""
     assert lab.hosts
     with Lab() as other:
-        yield other.add_host("unit", pool="tank", systemd=True)
+        spec = HostSpec("unit", "tank", systemd=True, kind=lab.hosts["host1"].state.kind)
+        yield other.add_hosts([spec])[0]
     assert traces_of(other.name) == []
 
 

@@ -82,7 +82,8 @@ class Bench:
 
     def _written(self) -> str:
         variables = self.path / "variables.json"
-        variables.write_text(json.dumps({"zrep_pairs": self.pairs, **self.variables}), encoding="utf-8")
+        given = {"zrep_pairs": self.pairs, "zrep_roles": [], **self.variables}
+        variables.write_text(json.dumps(given), encoding="utf-8")
         return f"@{variables}"
 
     def at_a_terminal(self, name: str, answer: str) -> Run:
@@ -180,6 +181,7 @@ def test_failover_moves_with_hooks_of_both_kinds_on_both_hosts(bench: Bench) -> 
     assert done.says(f"prodfs: moved from host1:{pair.fs} to host2:{pair.dest}")
 
 
+@pytest.mark.slow
 def test_failover_to_a_named_host_happens_once(bench: Bench) -> None:
     with_hooks(bench)
     bench("failover", *YES, "-e", "zrep_to=host2")
@@ -213,7 +215,8 @@ def test_without_a_yes_nothing_is_touched(bench: Bench, name: str, answer: tuple
     assert bench.log() == []
 
 
-@pytest.mark.parametrize("answer", ["yes", pytest.param("no", marks=SLOW)])
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", ["yes", "no"])
 def test_at_a_terminal_somebody_is_asked(bench: Bench, answer: str) -> None:
     with_hooks(bench)
     done = bench.at_a_terminal("failover", answer)
@@ -243,7 +246,7 @@ def test_check_mode_asks_nobody_and_changes_nothing(bench: Bench) -> None:
     assert bench.log() == []
 
 
-@pytest.mark.parametrize("role", ["master", "replica"])
+@pytest.mark.parametrize("role", ["master", pytest.param("replica", marks=SLOW)])
 def test_a_before_hook_that_fails_leaves_all_as_it_was(bench: Bench, role: str) -> None:
     """What was stopped on the master is started again; a pair that comes later is left alone."""
     with_hooks(bench)
@@ -269,6 +272,7 @@ def test_a_before_hook_that_fails_leaves_all_as_it_was(bench: Bench, role: str) 
         ]
 
 
+@pytest.mark.slow
 def test_a_move_that_fails_starts_production_again(bench: Bench) -> None:
     with_hooks(bench)
     pair = bench.prodfs
@@ -322,6 +326,7 @@ def test_what_stands_against_a_move_is_found_before_hooks_run(bench: Bench) -> N
     assert bench.log() == []
 
 
+@pytest.mark.slow
 def test_a_planned_move_needs_both_hosts(bench: Bench) -> None:
     with_hooks(bench)
     bench.host1.kill()
@@ -349,6 +354,7 @@ def test_nonsense_is_refused_before_anything_is_touched(bench: Bench, options: t
     assert dump(bench.host1, bench.host2) == before
 
 
+@pytest.mark.slow
 def test_some_pairs_by_name_and_hooks_of_their_own(bench: Bench) -> None:
     """A task file is looked for where ansible-playbook runs."""
     with_hooks(bench)
@@ -367,7 +373,7 @@ def test_some_pairs_by_name_and_hooks_of_their_own(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [(), pytest.param(("-e", "zrep_to=host2"), marks=SLOW), ("--limit", "host2")],
+    [(), pytest.param(("-e", "zrep_to=host2"), marks=SLOW), pytest.param(("--limit", "host2"), marks=SLOW)],
     ids=["declared", "to", "limit"],
 )
 def test_takeover_never_speaks_to_the_dead_master(bench: Bench, options: tuple[str, ...]) -> None:
@@ -544,6 +550,7 @@ def test_a_check_that_fails_is_recorded_and_fails_the_play(bench: Bench) -> None
         assert not exists(pair.b, f"{pair.dest}_drill")
 
 
+@pytest.mark.slow
 def test_a_drill_needs_no_production(bench: Bench) -> None:
     bench.host1.kill()
     bench.variables["zrep_drill_check"] = "true"
@@ -551,6 +558,7 @@ def test_a_drill_needs_no_production(bench: Bench) -> None:
     assert drills(bench)["result"] == "passed"
 
 
+@pytest.mark.slow
 def test_what_a_drill_that_was_killed_left_is_no_hindrance(bench: Bench) -> None:
     pair = bench.prodfs
     pair.b.zfs("clone", "-o", f"zrep:drill-of={pair.dest}", f"{pair.dest}@zrep_000000", f"{pair.dest}_drill")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -29,14 +30,16 @@ HOME = {
 
 
 class Playbooks:
-    """The playbooks of the collection with declared pairs."""
+    """The playbooks of the collection with declared pairs, on hosts that reach each other and get nothing else."""
+
+    roles: ClassVar[dict[str, object]] = {"zrep_roles": []}
 
     def __init__(self, lab: Lab, path: Path) -> None:
         self.lab = lab
         self.path = path
 
     def __call__(self, name: str, pairs: object, *options: str, ok: bool = True) -> str:
-        self.path.write_text(json.dumps({"zrep_pairs": pairs}), encoding="utf-8")
+        self.path.write_text(json.dumps({"zrep_pairs": pairs, **self.roles}), encoding="utf-8")
         done = run_playbook(self.lab, f"zfsops.zrep.{name}", "-e", f"@{self.path}", *options)
         assert (done.returncode == 0) == ok, done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -65,6 +65,7 @@ def test_a_path_that_is_in_use_is_not_hidden(pair: Pair) -> None:
     # In an outage the filesystem comes up where it is.
     done(make_master(pair, "b", "b", force=True))
     assert pair.b.read_file("/srv/used/file") == "precious\n"
+    pair.b.run(["rm", "-r", "/srv/used"])
     assert value(pair.b, pair.dest, "mountpoint") == f"/{pair.dest}"
     assert value(pair.b, pair.dest, "mounted") == "yes"
 

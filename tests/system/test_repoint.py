@@ -21,6 +21,7 @@ pytestmark = pytest.mark.system
 Both = tuple[Pair, Pair]
 
 HOSTS = ("host3", "host2", "host1")
+SLOW = pytest.mark.slow
 BOTH_ENDS = pytest.mark.parametrize("at", ["a", "b"])
 
 
@@ -117,7 +118,11 @@ def test_a_planned_move_tells_of_the_others(both: Both, at: str) -> None:
 
 
 @BOTH_ENDS
-@pytest.mark.parametrize("tags", [("zrep", "dr"), ("dr", "zrep"), ("near", "dr")], ids="-".join)
+@pytest.mark.parametrize(
+    "tags",
+    [("zrep", "dr"), pytest.param(("dr", "zrep"), marks=SLOW), pytest.param(("near", "dr"), marks=SLOW)],
+    ids="-".join,
+)
 def test_a_planned_move_that_takes_the_other_along(
     fresh, host1: Host, host2: Host, host3: Host, tags: tuple[str, str], at: str
 ) -> None:

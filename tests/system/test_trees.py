@@ -113,6 +113,13 @@ def test_children_that_come_and_go(fresh, host1: Host, host2: Host) -> None:
     assert exists(host2, f"{gone}/m@zrep_000001")
 
 
+def test_check_mode_tells_what_a_move_does(fresh, host1: Host, host2: Host) -> None:
+    pair = make_tree(fresh, host1, host2)
+    predicted = done(make_master(pair, "b", "b", check=True))
+    assert local(host2, pair.dest, "zrep:master") is None
+    assert done(make_master(pair, "b", "b")).actions == predicted.actions
+
+
 def test_nothing_is_mounted_over_a_path_of_the_other_host(fresh, host1: Host, host2: Host) -> None:
     host2.run("mkdir -p /srv/precious /srv/moved && echo host2 | tee /srv/precious/file >/srv/moved/file")
     pair = Pair(host1, fresh.create(host1), host2, fresh.name(host2, "copy"))

@@ -86,11 +86,24 @@ AT_HAND = {
 LINT_DOCS = "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --skip-rstcheck ."
 LINT_ANSIBLE = "ANSIBLE_COLLECTIONS_PATH={tree} ansible-lint --offline --profile production"
 
+# From bare hosts to their end; the others need guests.
+MOLECULE = " ".join(f"--scenario-name {name}" for name in ("default", "backup_server", "migrate"))
+MOLECULE_GUESTS = " ".join(f"--scenario-name {name}" for name in ("openzfs", "unprivileged"))
+
+
+def molecule(name: str, scenarios: str, **more: Any) -> Step:
+    command = f"ANSIBLE_COLLECTIONS_PATH={{root}}/build/live molecule test {scenarios}"
+    return Step(
+        name, command, venv="molecule", in_copy=False, slots=SLOTS, as_root=True, private_home=False, minutes=60, **more
+    )
+
+
 # They start in this order as far as their needs allow: the long ones first.
 STEPS = (
     environment("test"),
     environment("oldest"),
     environment("lint"),
+    environment("molecule"),
     # Most of it is waiting for a mirror. Whether it was of use the steps that need it find out.
     Step("openzfs-image", "python -m tests.lab.openzfs || :", **IMAGE),
     ansible_test("sanity", "sanity --local", venv="test"),
@@ -118,16 +131,18 @@ STEPS = (
     system("openzfs-mixed", "--zfs mixed -m 'needs and not slow'", **{**GUESTS, "workers": 1}, **AT_HAND),
     system("openzfs-all", "--zfs openzfs -m 'not slow'", **{**GUESTS, "minutes": 300}),
     system("system-command", "-m 'acceptance and not slow'", env="ZFSOPS_FACE=command"),
+    molecule("molecule", MOLECULE),
+    molecule("molecule-openzfs", MOLECULE_GUESTS, **AT_HAND),
     # pytest says 5 when there is no test of that kind.
     system("system-slow", "-m slow || [ $? = 5 ]"),
 )
 
 LINT = ("ruff", "mypy", "ansible-lint", "docs", "changelog")
-MORE = ("units-all", "units-all-oldest", "system-command")
-SLOW = (*MORE, "system-slow")
+MORE = ("units-oldest", "units-all", "units-all-oldest", "system-command")
+SLOW = (*MORE, "system-slow", "molecule", "molecule-openzfs")
 GROUPS = {
     "lint": LINT,
-    "test": tuple(step.name for step in STEPS if step.name not in (*SLOW, "openzfs-all")),
+    "test": tuple(step.name for step in STEPS if step.name not in (*SLOW, "openzfs-all", "venv-molecule")),
     "more": MORE,
     "openzfs-sample": ("openzfs", "openzfs-mixed"),
     "openzfs-lab": ("openzfs-all", "openzfs-mixed"),

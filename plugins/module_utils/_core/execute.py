@@ -16,6 +16,7 @@ import time
 import typing as t
 
 from . import zfs
+from .delegated import is_left_out, took_effect
 from .errors import LinkLost, NotFound, Unreachable, ZrepError
 from .leftovers import explain, host_of_receiver, kept, useless
 from .model import Features
@@ -173,7 +174,7 @@ class Executor:
         elif len(group) > 1 and not isinstance(error, Unreachable):
             for work in group:
                 self._run_group([work])
-        elif error is not None and steps[0].optional and not isinstance(error, Unreachable):
+        elif error is not None and is_left_out(steps[0], error):
             self._run_parts(first, steps[0], error)
         elif error is not None:
             for work in group:
@@ -195,10 +196,13 @@ class Executor:
         for argv in commands:
             try:
                 done = shell.run(argv)
+                to_do = took_effect(shell, argv, done) if done.status else ""
+                if to_do is None:
+                    return zfs.failure(argv, done.status, done.err, shell.host, step.target)
+                if to_do:
+                    work.warnings.append(to_do)
             except ZrepError as error:
                 return error
-            if done.status:
-                return zfs.failure(argv, done.status, done.err, shell.host, step.target)
         return None
 
     def _run_patiently(self, work: Work, commands: t.Sequence[zfs.Argv], step: Step, attempts: int) -> ZrepError | None:

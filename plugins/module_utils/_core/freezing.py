@@ -38,6 +38,7 @@ class Mount(Step):
     """
 
     action = "mount"
+    delegable = False
     perhaps: bool = False
 
     def commands(self, also: t.Sequence[Step], features: Features) -> list[zfs.Argv]:

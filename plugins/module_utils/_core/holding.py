@@ -125,10 +125,13 @@ def move_on(here: Side, there: Side, which: str, peer: str, short: str, phase: i
         yield from release(side, at, f"{short} is held now", phase, keep=short)
 
 
-def back_to(side: Side, which: str, base: Snapshot, why: str, **more: t.Any) -> t.Iterator[Step]:
-    """Roll a side back to a snapshot, past what the pair holds."""
+def back_to(side: Side, root: Side, which: str, base: Snapshot, why: str, **more: t.Any) -> t.Iterator[Step]:
+    """Roll a side, or a dataset below it, back to a snapshot, past what the pair holds.
+
+    :param root: the side itself, which has the record of the pair.
+    """
     later = side.after(base)
     held = tuple(found.short for found in later if found.holds and names.parse_snapshot(side.tag, found.short))
-    if held and side.holding:
+    if held and root.holding:
         yield Release(which, side.filesystem, why, more.get("phase", 0), tag=side.tag, shorts=held)
     yield Rollback(which, base.name, why, loses=tuple(found.short for found in later), **more)

@@ -273,7 +273,7 @@ def go_back(end: End, whole: t.Sequence[Part], goal: MoveGoal, copy: Dataset | N
         if part.base is not None and (part.has_own or (later and side.is_master)):
             why = f"diverged={goal.diverged}" if part.has_own else "nothing of its own is in them"
             steps += give_up(part.side, end.at, "it goes back to what its peer has")
-            steps += back_to(part.side, end.at, part.base, why, decisive=True)
+            steps += back_to(part.side, side, end.at, part.base, why, decisive=True)
     return steps
 
 

@@ -44,7 +44,7 @@ def plan_roll_back(seen: Observed, short: str, force: bool, now: int) -> Plan:
         later = end.side.after(base)
         if later or end.side.dataset.written != 0:
             steps += give_up(end.side, end.at, why)
-            steps += back_to(end.side, end.at, base, why)
+            steps += back_to(end.side, end.side, end.at, base, why)
     for branch in trees.match(master.side, replica.side).branches if master.side.recursive else ():
         steps += _branch_back(branch, (replica, master), short, force, why)
     if names.parse_snapshot(seen.tag, wanted.short):
@@ -74,7 +74,7 @@ def _branch_back(branch: trees.Branch, at: tuple[End, End], short: str, force: b
             _check_foreign(side, base)
         later = side.after(base)
         if later or side.dataset.written != 0:
-            yield from back_to(side, end.at, base, why)
+            yield from back_to(side, end.side, end.at, base, why)
 
 
 def _by_role(seen: Observed, now: int) -> tuple[End, End]:

@@ -43,7 +43,21 @@ def with_properties(state: State, side: str, target: str, properties: t.Mapping[
     values = dict(dataset.properties)
     for name, value in properties.items():
         values[name] = Property("-", "none") if value is None else Property(value, LOCAL)
-    return state.replace(side, root.put(dataclasses.replace(dataset, properties=values)))
+    root = root.put(dataclasses.replace(dataset, properties=values))
+    if "readonly" in properties:
+        root = _inherited(root, target, "readonly", properties["readonly"])
+    return state.replace(side, root)
+
+
+def _inherited(root: Dataset, above: str, name: str, value: str | None) -> Dataset:
+    """The datasets with what those below one inherit from it, as far as none in between has a value of its own."""
+    apart = [found.name for found in root.children if found.local(name) is not None]
+    for found in root.children:
+        own = any(f"{found.name}/".startswith(f"{place}/") for place in apart if place.startswith(f"{above}/"))
+        if found.name.startswith(f"{above}/") and not own:
+            new = Property("-", "none") if value is None else Property(value, f"inherited from {above}")
+            root = root.put(dataclasses.replace(found, properties={**found.properties, name: new}))
+    return root
 
 
 Change = t.Callable[[t.Tuple[Snapshot, ...]], t.Iterable[Snapshot]]

@@ -39,6 +39,8 @@ class Step:
     """Whether it moves data: what only prepared for that is not taken back after it."""
     patience: t.ClassVar[int] = 0
     """How often it is tried again where something is busy, which on some systems it is a moment after it was used."""
+    delegable: t.ClassVar[bool] = True
+    """Whether a user who is not root can be allowed to do it; if not, its refusal is a warning and the plan goes on."""
     side: str
     target: str
     why: str

@@ -198,13 +198,14 @@ def complete_record(here: Side, common: Common, which: str = HERE) -> t.Iterator
         yield Mark(which, target, why, phase=PREPARE, tag=here.tag, sent=sent)
 
 
-def roll_replica_back(there: Side, common: Common, which: str = PEER) -> t.Iterator[Step]:
+def roll_replica_back(there: Side, common: Common, which: str = PEER, root: Side | None = None) -> t.Iterator[Step]:
     """Throw away what the receiving side has of its own.
 
+    :param root: the receiving side, if this is a dataset below it.
     :param which: which of the two hosts that is.
     """
     why = "force was given: what the replica has of its own is overwritten"
-    return back_to(there, which, common.there, why, phase=PREPARE)
+    return back_to(there, root or there, which, common.there, why, phase=PREPARE)
 
 
 def roll_tree_back(there: Side, common: Common, below: trees.Match, which: str = PEER) -> t.Iterator[Step]:
@@ -215,7 +216,7 @@ def roll_tree_back(there: Side, common: Common, below: trees.Match, which: str =
             continue
         if branch.receiver.after(branch.common.there) or branch.receiver.dataset.written != 0:
             yield from give_up(branch.receiver, which, "it goes back to what its peer has")
-            yield from roll_replica_back(branch.receiver, branch.common, which)
+            yield from roll_replica_back(branch.receiver, branch.common, which, there)
 
 
 def transfer(
@@ -375,18 +376,18 @@ def plan_rewind(seen: Observed, short: str, force: bool) -> Plan:
     later = there.after(held)
     if later or there.dataset.written:
         steps += give_up(there, PEER, f"the replica goes back to {short}")
-        steps += back_to(there, PEER, held, why)
+        steps += back_to(there, there, PEER, held, why)
     for branch in trees.match(here, there).branches if here.recursive else ():
-        steps += _rewind_branch(branch, short, why)
+        steps += _rewind_branch(branch, there, short, why)
     return Plan(seen.filesystem, State(seen.here, seen.there), tuple(steps))
 
 
-def _rewind_branch(branch: trees.Branch, short: str, why: str) -> t.Iterator[Step]:
+def _rewind_branch(branch: trees.Branch, there: Side, short: str, why: str) -> t.Iterator[Step]:
     wanted = branch.sender.by_short(short)
     held = branch.receiver.by_guid(wanted.guid) if wanted and branch.receiver else None
     later = branch.receiver.after(held) if branch.receiver and held else ()
     if branch.receiver is not None and held is not None and later:
-        yield from back_to(branch.receiver, PEER, held, why)
+        yield from back_to(branch.receiver, there, PEER, held, why)
 
 
 def count(number: int, what: str) -> str:

@@ -570,6 +570,7 @@ def _chunks(words: t.Sequence[str]) -> t.Iterator[list[str]]:
 _FAILURES: tuple[tuple[str, type[ZrepError]], ...] = (
     ("permission denied", Denied),
     ("does not have permission", Denied),
+    ("insufficient privileges", Denied),
     ("out of space", PoolFull),
     ("no space left", PoolFull),
     ("quota exceeded", PoolFull),

@@ -302,6 +302,9 @@ class Gatekeeper:
             pairs = self.pairs_of(target)
             fine = any(name == f"{pair.tag}:sent" and _DIGITS.match(value) for pair in pairs)
         else:
+            if name == "readonly":
+                # To freeze what is only read from here would stop production.
+                self.of(target, *((RECEIVE, MOVE) if value == "on" else (MOVE,)))
             pairs = self.pairs_of(target)
             fine = any(_may_be_set(pair, name, value, target) for pair in pairs)
         if not fine or not _VALUE.match(value):
@@ -471,9 +474,9 @@ def _may_be_set(pair: Pair, name: str, value: str, target: str) -> bool:
     if f"{name}={value}" in pair.properties:
         return True
     if name == "readonly":
-        return value == "on" or (value == "off" and pair.may(MOVE))
+        return (value == "on" and pair.may(RECEIVE, MOVE)) or (value == "off" and pair.may(MOVE))
     if name == "canmount":
-        return value == "noauto" and target != pair.filesystem
+        return value == "noauto" and target != pair.filesystem and pair.may(RECEIVE, MOVE)
     if name == "mountpoint":
         return pair.may(MOVE) and value in pair.mountpoints
     tag, _dummy, short = name.partition(":")

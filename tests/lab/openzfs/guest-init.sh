@@ -4,7 +4,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# The first process of a guest. lab_name, lab_address, lab_control and lab_disks are parameters of the kernel.
+# The first process of a guest. lab_name, lab_address, lab_control, lab_disks and lab_mode (plain or systemd) are parameters
+# of the kernel.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -34,7 +35,18 @@ insmod /run-lab/spl.ko
 insmod /run-lab/zfs.ko
 tries=0
 while [ ! -e /dev/zfs ] && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+# As the rule of udev has it that comes with OpenZFS: what a user may do is for zfs allow to say.
+chmod 666 /dev/zfs
 zpool import -d /disks -a -f >/run/lab/import.log 2>&1
+if [ "$lab_mode" = systemd ]; then
+    # What every process has to have in its environment, and what the agent's unit is told.
+    mkdir -p /run/systemd/system.conf.d
+    printf '[Manager]\nDefaultEnvironment="%s" "%s"\n' "GLIBC_TUNABLES=$GLIBC_TUNABLES" \
+        "OPENSSL_ia32cap=$OPENSSL_ia32cap" >/run/systemd/system.conf.d/lab.conf
+    echo "lab_control=$lab_control" >/run/lab/agent.env
+    exec env -i PATH="$PATH" GLIBC_TUNABLES="$GLIBC_TUNABLES" OPENSSL_ia32cap="$OPENSSL_ia32cap" container=lab \
+        /lib/systemd/systemd --system --unit=multi-user.target
+fi
 /usr/sbin/sshd -E /run/lab/sshd.log
 python3 -IS /run-lab/agent.py "$lab_control" 1 >/run/lab/agent.log 2>&1 &
 echo $! >/run/lab/agent.pid

@@ -94,6 +94,7 @@ class Guest(Host):
             f"lab_address={self.address}",
             f"lab_control={self.control}",
             f"lab_disks={directory}/disks",
+            f"lab_mode={'systemd' if self.state.systemd else 'plain'}",
         ]
         script = [
             "sh",

@@ -59,6 +59,12 @@ def test_every_label_exists(title, expression):
     assert {word.strip() for words in grouped for word in words.split(",")} | set(picked) <= labels
 
 
+@pytest.mark.parametrize(("title", "expression"), [found for found in EXPRESSIONS if found[0] != "variable"])
+def test_prometheus_would_understand_it(title, expression):
+    parser = pytest.importorskip("promql_parser")
+    parser.parse(re.sub(r"\$__\w+|\$\{\w+(:\w+)?\}", "5m", expression))
+
+
 @pytest.mark.parametrize(("title", "expression"), EXPRESSIONS)
 def test_brackets_match(title, expression):
     bare = re.sub(r'"[^"]*"', "", expression)

@@ -62,8 +62,8 @@ def test_where_one_does_not_exist_the_others_are_ended(monkeypatch):
         return started[-1]
 
     monkeypatch.setattr(shell, "_start", keeping)
-    # Neither ends because the other did.
-    endless = ["tail", "-f", "/dev/null"]
+    # Neither ends because the other did, nor because nobody reads what it might say, as tail does.
+    endless = ["sleep", "1000"]
     with pytest.raises(NoZfs, match="no-such-program"):
         pipeline([endless, endless, ["no-such-program"], ["cat"]], "hosta", Children())
     assert [process.returncode for process in started] == [-9, -9]
@@ -75,14 +75,14 @@ def test_a_watcher_that_fails_ends_them():
             raise KeyError("x")
 
     with pytest.raises(KeyError):
-        pipeline([["tail", "-f", "/dev/null"], ["cat"]], "hosta", Children(), (), Fails)
+        pipeline([["sleep", "1000"], ["cat"]], "hosta", Children(), (), Fails)
 
 
 def test_programs_that_are_to_stop_are_ended():
     """Also those that would still be started."""
     children = Children()
     children.stop()
-    sender, receiver = pipeline([["tail", "-f", "/dev/null"], ["tail", "-f", "/dev/null"]], "hosta", children)
+    sender, receiver = pipeline([["sleep", "1000"], ["sleep", "1000"]], "hosta", children)
     assert (sender.status, receiver.status) == (-9, -9)
 
 

@@ -145,6 +145,16 @@ def test_what_each_grant_is_for(argv, grant):
     refused(argv, PAIR._replace(grants=frozenset(GRANTS) - {grant, "move", "force", "send"} | {"receive"} - {grant}))
 
 
+@pytest.mark.parametrize(
+    ("properties", "target"), [({"readonly": "on"}, OWN), ({"canmount": "noauto"}, f"{OWN}/below")]
+)
+def test_who_only_reads_cannot_freeze(properties, target):
+    argv = zfs.set_properties(properties, [target], MODERN)[0]
+    for grant in ("receive", "move"):
+        assert run(argv, PAIR._replace(grants=frozenset([grant]), recursive=True))
+    refused(argv, PAIR._replace(grants=frozenset(["send"]), recursive=True))
+
+
 def test_a_tree_is_a_grant_of_its_own():
     deep = zfs.get(("type",), [OWN], trees=True)
     assert "below" in refused(deep)
