@@ -76,10 +76,24 @@ def fresh(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Fresh]:
     test.
     """
     prefix = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name.removeprefix("test_")).strip("-")[:40]
+    before = _access(lab)
     try:
         yield Fresh(lab, prefix)
     finally:
         lab.reset()
+    assert _access(lab) == before, "this test has changed for those after it who may connect to whom, and how"
+
+
+def _access(lab: Lab) -> dict[str, str]:
+    """What says who may connect to each host, and how it connects to others, by its file."""
+    patterns = ("root/.ssh/authorized_keys", "root/.ssh/config", "etc/ssh/ssh_config.d/*", "etc/zrep", "etc/zrep/**/*")
+    files = [
+        (name, file)
+        for name in ("host1", "host2")
+        for pattern in patterns
+        for file in lab.hosts[name].tree.base.glob(pattern)
+    ]
+    return {f"{name}:{file}": file.read_text(encoding="utf-8") if file.is_file() else "" for name, file in files}
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def close(host: Host, rules: dict[str, Any]) -> None:
 
 def open_again(host: Host) -> None:
     """As it was before."""
-    host.run(f"[ ! -e {KEYS}.open ] || mv {KEYS}.open {KEYS}; rm -rf /etc/zrep/gate")
+    host.run(f"[ ! -e {KEYS}.open ] || mv {KEYS}.open {KEYS}; rm -rf /etc/zrep/gate; rmdir /etc/zrep 2>/dev/null || :")
 
 
 @contextlib.contextmanager
