@@ -8,6 +8,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.zfsops.zrep.plugins.module_utils._core.locks import file_name as lock_file
+
 DOCUMENTATION = r"""
 name: trust
 short_description: Whom a host of the declared pairs connects to, and whom it lets in for what
@@ -54,7 +56,8 @@ _value:
       C(addresses), by which the pairs know it.
     - C(admits) lists the hosts that connect to this one, each with C(host), C(label), and C(pairs), which is what the
       gate's configuration says of the pairs with that host.
-    - C(peers) names all of them, and C(filesystems) the filesystems of this host.
+    - C(peers) names all of them, C(filesystems) the filesystems of this host, and C(locks) the files that whoever works
+      on them locks.
   type: dict
 """
 
@@ -71,6 +74,7 @@ def trust(
     reaches: dict[str, list[str]] = {}
     admits: dict[str, list[dict[str, t.Any]]] = {}
     filesystems: list[str] = []
+    locks: list[str] = []
     try:
         for pair in pairs:
             for own, other in (("master", "replica"), ("replica", "master")):
@@ -78,6 +82,7 @@ def trust(
                 if side["host"] != host:
                     continue
                 filesystems.append(side["filesystem"])
+                locks.append(lock_file(pair.get("tag", "zrep"), side["filesystem"]))
                 pulled = pair.get("direction") == "pull"
                 if not (pulled and own == "master"):
                     reaches.setdefault(peer["host"], []).extend(filter(None, [peer.get("address")]))
@@ -94,6 +99,7 @@ def trust(
         "admits": [{"host": name, "label": label(name), "pairs": found} for name, found in sorted(admits.items())],
         "peers": [{"host": name, "label": label(name)} for name in sorted({*reaches, *admits})],
         "filesystems": list(dict.fromkeys(filesystems)),
+        "locks": list(dict.fromkeys(locks)),
     }
 
 

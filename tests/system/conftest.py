@@ -87,13 +87,14 @@ def fresh(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Fresh]:
 def _access(lab: Lab) -> dict[str, str]:
     """What says who may connect to each host, and how it connects to others, by its file."""
     patterns = ("root/.ssh/authorized_keys", "root/.ssh/config", "etc/ssh/ssh_config.d/*", "etc/zrep", "etc/zrep/**/*")
-    files = [
-        (name, file)
-        for name in ("host1", "host2")
+    # The base of a host has another name after it was switched off.
+    bases = {name: lab.hosts[name].tree.base for name in ("host1", "host2")}
+    return {
+        f"{name}:/{file.relative_to(base)}": file.read_text(encoding="utf-8") if file.is_file() else ""
+        for name, base in bases.items()
         for pattern in patterns
-        for file in lab.hosts[name].tree.base.glob(pattern)
-    ]
-    return {f"{name}:{file}": file.read_text(encoding="utf-8") if file.is_file() else "" for name, file in files}
+        for file in base.glob(pattern)
+    }
 
 
 @pytest.fixture

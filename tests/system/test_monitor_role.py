@@ -62,9 +62,7 @@ def run(lab: Lab, host1: Host, host2: Host, tmp_path: Path) -> Run:
 
     def call(*options: str, playbook: str = str(play), ok: bool = True, **variables: object) -> str:
         given = tmp_path / "variables.json"
-        given.write_text(
-            json.dumps({"zrep_pairs": [PRODFS, HOSTILE], "zrep_roles": [], **variables}), encoding="utf-8"
-        )
+        given.write_text(json.dumps({"zrep_pairs": [PRODFS, HOSTILE], "zrep_roles": [], **variables}), encoding="utf-8")
         done = run_playbook(lab, playbook, "-e", f"@{given}", *options)
         assert (done.returncode == 0) == ok, done.stdout + done.stderr
         assert "WARNING" not in done.stderr, done.stderr

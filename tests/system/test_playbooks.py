@@ -113,6 +113,7 @@ def test_nonsense_is_refused_before_any_host_is_touched(
     assert dump(host1, host2) == before
 
 
+@pytest.mark.slow
 def test_streams_go_as_each_pair_says_in_all_playbooks(playbook: Playbooks, host1: Host, host2: Host) -> None:
     """A limit that cannot be kept shows that it was handed on; where it can, everything goes well."""
     limited = {**PRODFS, "rate_limit": "512M", "compress": "zstd", "buffer": "4M"}

@@ -71,6 +71,7 @@ def test_status_is_what_the_server_sees(playbook: Playbooks, pair: Pair) -> None
     assert "diverged" in sick
 
 
+@pytest.mark.slow
 def test_moves_and_drills_are_made_by_the_server(playbook: Playbooks, pair: Pair) -> None:
     playbook("pair", [CLIENT])
     playbook("drill", [CLIENT])
@@ -110,6 +111,7 @@ def test_the_server_returns_as_the_replica_of_a_client_that_stays(playbook: Play
     pair.assert_same()
 
 
+@pytest.mark.slow
 def test_a_client_that_was_lost(playbook: Playbooks, pair: Pair) -> None:
     """takeover, pair, failover: the recipe of the documentation."""
     playbook("pair", [CLIENT])

@@ -165,6 +165,7 @@ def test_a_failure_is_said_and_nothing_else_is(fresh, roles: Roles, host1: Host,
     assert tick(host2).stdout == ""
 
 
+@pytest.mark.slow
 def test_no_mail_for_what_another_run_works_on(fresh, roles: Roles, host1: Host, host2: Host) -> None:
     pair = ready_pair(fresh, host1, host2)
     roles("command", "schedule", zrep_pairs=[declared(pair)])

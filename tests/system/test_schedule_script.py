@@ -69,6 +69,7 @@ def test_the_jobs_of_the_script_stay_or_are_put_out_of_action_and_come_back(
     assert changes(roles("schedule", zrep_schedule_state="absent", **options)) == 0
 
 
+@pytest.mark.slow
 def test_a_file_of_somebody_else_is_not_overwritten(roles: Roles, host1: Host) -> None:
     host1.write_file(CRON, JOBS[0] + "\n")
     said = roles("schedule", zrep_pairs=PAIRS, ok=False)

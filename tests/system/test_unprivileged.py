@@ -14,7 +14,8 @@ import pytest
 from tests.lab import Host, Lab
 from tests.system import command
 from tests.system.ansible import changes
-from tests.system.pairs import local
+from tests.system.pairs import held, local
+from tests.system.product import start_module
 from tests.system.test_trust import KEYS, Trust, trust
 
 __all__ = ["trust"]
@@ -46,6 +47,8 @@ def is_writable(host: Host, dataset: str) -> bool:
     return host.run(["touch", f"/{dataset}/probe"], check=False).returncode == 0
 
 
+# The Molecule scenario of that name does the same with all roles.
+@pytest.mark.slow
 def test_the_whole_life(trust: Trust, lab: Lab, host1: Host, host2: Host, tmp_path: Path) -> None:
     allowed = [host.zfs("allow", name) for host, name in ((host1, FS), (host2, "pool2"))]
     keys = [host.read_file(KEYS) for host in (host1, host2)]
@@ -97,10 +100,32 @@ def test_a_permission_that_is_missing_is_named_before_anything_is_changed(
     trust(**DELEGATED)
     host1.zfs("unallow", "-u", "zrep", "snapshot", FS)
     refused = zrep(host1, "init", FS, "host2", COPY, ok=False)
-    assert "zrep" in refused.stderr
-    assert "permission" in refused.stderr.lower()
+    assert f"as root on host1: zfs allow -u USER mount,snapshot {FS}" in refused.stderr
     assert host2.zfs("list", "-H", "-o", "name") == "pool2\n"
     host1.zfs("allow", "-u", "zrep", "snapshot", FS)
     zrep(host1, "init", FS, "host2", COPY)
     found = json.loads(zrep(host1, "status", "--json", FS).stdout)
     assert FS in json.dumps(found)
+
+
+def test_root_and_a_user_who_was_there_before_keep_each_other_off(trust: Trust, host1: Host, host2: Host) -> None:
+    host1.run("useradd --create-home --comment Somebody --shell /bin/bash --password '*' zrep")
+    account = host1.run(["getent", "passwd", "zrep"]).stdout
+    trust(**DELEGATED)
+    assert changes(trust(**DELEGATED)) == 0
+    zrep(host1, "init", FS, "host2", COPY)
+    with held(host1, verbs=("send",)) as hold:
+        by_root = start_module(host1, "zrep_sync", {"filesystem": FS})
+        hold.wait()
+        for host, words in ((host1, ("sync", FS)), (host1, ("failover", FS)), (host2, ("failover", COPY))):
+            assert "another process" in zrep(host, *words, ok=False).stderr
+        hold.go()
+        result = by_root.result()
+    assert not result.failed, result["msg"]
+    zrep(host1, "sync", FS)
+    zrep(host1, "failover", FS)
+    assert local(host2, COPY, "zrep:master") == "yes"
+    trust(zrep_trust_state="absent", **DELEGATED)
+    assert host1.run(["getent", "passwd", "zrep"]).stdout == account
+    assert host1.run("ls -A /home/zrep/.ssh; ls -d /var/lib/zrep*", check=False).stdout == ""
+    host1.run(["userdel", "--remove", "zrep"])

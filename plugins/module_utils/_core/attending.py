@@ -11,6 +11,7 @@ import tempfile
 import threading
 import typing as t
 
+from .locks import SHARED
 from .shell import Completed, Shell
 from .ssh import is_link_failure, unreachable
 
@@ -18,7 +19,8 @@ BEAT_SECONDS = 4
 SILENCE_SECONDS = 20
 """How long the other end waits for a sign of life; several beats, so that one late packet ends nothing."""
 
-# The directory in which our own runs on that host have their locks, as settings.private_directory() chooses it.
+# The directory of our own runs on that host, as settings.private_directory() chooses it, and the file of a lock, as
+# locks.Lock does.
 FIND_RUNDIR = """\
 umask 077
 uid=$(id -u)
@@ -26,7 +28,11 @@ if [ -n "${ZREP_RUNDIR:-}" ]; then base=$ZREP_RUNDIR
 elif [ "$uid" = 0 ] && [ -d /run ]; then base=/run
 else base=${TMPDIR:-/tmp}; fi
 if [ "$uid" = 0 ]; then directory=$base/zrep; else directory=$base/zrep-$uid; fi
-"""
+find_file() {
+    file=$directory/$1
+    [ ! -w SHARED/"$1" ] || file=SHARED/"$1"
+}
+""".replace("SHARED", SHARED)
 
 
 class Attendant:

@@ -17,6 +17,7 @@ import typing as t
 from . import zfs
 from .attending import FIND_RUNDIR, SILENCE_SECONDS, Attendant
 from .errors import Busy, Unreachable
+from .locks import file_name
 from .model import Features, Side
 from .roles import UNTOUCHED
 from .shell import Shell
@@ -26,10 +27,11 @@ _SCRIPT = """\
 trap '' HUP PIPE INT
 {find_rundir}held=no
 if {lock} && mkdir -p "$directory" && [ -O "$directory" ] && command -v flock >/dev/null; then
-    exec 9>>"$directory"/{name}
+    find_file {name}
+    exec 9>>"$file"
     flock -n 9 || {{ echo busy; exit 0; }}
     # Whoever looked before he had the lock looks again: the time of our end, that of all times.
-    printf '{{"pid": %s, "finished": 9223372036854775807}}' $$ >"$directory"/{name}
+    printf '{{"pid": %s, "finished": 9223372036854775807}}' $$ >"$file"
     held=yes
 fi
 echo ready "$held" "$(uname -n)"
@@ -67,7 +69,7 @@ def script(tag: str, filesystem: str, lock: bool = True) -> str:
     return _SCRIPT.format(
         find_rundir=FIND_RUNDIR,
         lock="true" if lock else "false",
-        name=shlex.quote("lock-{}-{}".format(tag, filesystem.replace("/", "%"))),
+        name=shlex.quote(file_name(tag, filesystem)),
         silence=SILENCE_SECONDS,
         mount_again=zfs.MOUNT_AGAIN,
         itself=shlex.quote(f"yes\t{filesystem}"),

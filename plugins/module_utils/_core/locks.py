@@ -4,13 +4,15 @@
 """Who may work on a pair.
 
 Our own lock is the kernel's (flock(2) on a file in the run directory): death releases it, whatever killed us. The
-sending program of a stream inherits it, so it lives as long as that has something to send. The script's lock is two
+sending program of a stream inherits it, so it lives as long as that has something to send. Each user has files of their
+own; where root and another user work on the same pair, root has made a file for both. The script's lock is two
 properties with a process number; it is always respected while that process lives.
 """
 
 from __future__ import annotations
 
 import calendar
+import contextlib
 import fcntl
 import json
 import os
@@ -21,14 +23,22 @@ from .errors import Busy
 from .model import Side
 from .shell import Shell
 
+SHARED = "/var/lib/zrep-locks"
+"""Where root has made files for filesystems that another user works on as well (role ``trust``). Nobody else can write
+to the directory itself, so that no link lies in wait there for root."""
+
+
+def file_name(tag: str, filesystem: str) -> str:
+    """The file of a lock."""
+    return "lock-{}-{}".format(tag, filesystem.replace("/", "%"))
+
 
 class Lock:
     """The lock on one filesystem of this host under one tag. Raises Busy if somebody else has it."""
 
     def __init__(self, rundir: str, tag: str, filesystem: str, host: str) -> None:
-        path = os.path.join(rundir, "lock-{}-{}".format(tag, filesystem.replace("/", "%")))
         self.filesystem = filesystem
-        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self.descriptor = _open(rundir, file_name(tag, filesystem))
         try:
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -63,6 +73,13 @@ class Lock:
         data = json.dumps(content).encode()
         os.ftruncate(self.descriptor, 0)
         os.pwrite(self.descriptor, data, 0)
+
+
+def _open(rundir: str, name: str) -> int:
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    with contextlib.suppress(OSError):
+        return os.open(os.path.join(SHARED, name), flags)
+    return os.open(os.path.join(rundir, name), flags | os.O_CREAT, 0o600)
 
 
 def check_script_lock(side: Side) -> None:

@@ -13,6 +13,7 @@ import shlex
 import typing as t
 
 from .attending import FIND_RUNDIR, SILENCE_SECONDS, Attendant
+from .locks import file_name
 from .shell import Shell
 
 # Each lock is held by a reader of a pipe into which nothing is written, and which ends with the process that would:
@@ -24,10 +25,11 @@ locks() {{
     exec 6<&0
     if mkdir -p "$directory" && [ -O "$directory" ] && command -v flock >/dev/null; then
         for name in {names}; do
-            exec 9>>"$directory/$name"
+            find_file "$name"
+            exec 9>>"$file"
             if flock -n 9; then
                 # Whoever looked before he had the lock looks again: the time of our end, that of all times.
-                printf '{{"pid": %s, "finished": 9223372036854775807}}' $$ >"$directory/$name"
+                printf '{{"pid": %s, "finished": 9223372036854775807}}' $$ >"$file"
                 cat <&6 >/dev/null 7<&- 8>&- &
             else
                 echo busy "$name" >&8
@@ -54,11 +56,6 @@ talk | locks
 """
 
 
-def lock_file(tag: str, filesystem: str) -> str:
-    """The name of the file that is locked for a filesystem."""
-    return "lock-{}-{}".format(tag, filesystem.replace("/", "%"))
-
-
 def script(files: t.Iterable[str]) -> str:
     """The text of the process that holds the locks on these files."""
     names = " ".join(map(shlex.quote, files))
@@ -73,7 +70,7 @@ class RemoteLocks(Attendant):
     """
 
     def __init__(self, shell: Shell, tag: str, filesystems: t.Iterable[str]) -> None:
-        files = {lock_file(tag, name): name for name in filesystems}
+        files = {file_name(tag, name): name for name in filesystems}
         super().__init__(shell, script(list(files)))
         self.busy: set[str] = set()
         """Filesystems that somebody else works on."""

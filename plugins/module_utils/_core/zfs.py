@@ -12,7 +12,7 @@ from __future__ import annotations
 import shlex
 import typing as t
 
-from . import names
+from . import names, permissions
 from .errors import (
     BadProperty,
     CommandFailed,
@@ -599,7 +599,8 @@ def failure(argv: Argv, status: int, stderr: str, host: str, dataset: str = "") 
     for pattern, kind in _FAILURES:
         if pattern in lowered:
             if issubclass(kind, CommandFailed):
-                return kind(message, argv=argv, status=status, stderr=stderr, host=host, dataset=dataset)
+                hint = permissions.advice(called, argv, said, host, dataset) if kind is Denied else ""
+                return kind(message, argv=argv, status=status, stderr=stderr, host=host, dataset=dataset, hint=hint)
             return kind(message, host=host, dataset=dataset)
     kind = TransferFailed if "zfs send" in called or "zfs receive" in called else CommandFailed
     return kind(message, argv=argv, status=status, stderr=stderr, host=host, dataset=dataset)

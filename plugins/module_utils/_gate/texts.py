@@ -130,9 +130,7 @@ class Texts:
         if not found:
             return None
         known = {
-            remote_locks.lock_file(pair.tag, pair.filesystem)
-            for pair in self._rules.pairs
-            if pair.may(SEND, RECEIVE, MOVE)
+            locks.file_name(pair.tag, pair.filesystem) for pair in self._rules.pairs if pair.may(SEND, RECEIVE, MOVE)
         }
         files = split(found[1])
         if not set(files) <= known:

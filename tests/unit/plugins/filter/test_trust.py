@@ -28,6 +28,7 @@ def test_both_hosts_of_a_pair_connect_to_each_other():
         assert names(found["reaches"]) == names(found["admits"]) == names(found["peers"]) == [other]
     assert trust([PAIR], "host1")["reaches"][0]["addresses"] == ["root@host2.example.org"]
     assert names(trust([PAIR], "host3")["peers"]) == []
+    assert trust([PAIR], "host3")["locks"] == []
 
 
 def test_of_a_pair_that_is_pulled_the_server_connects():

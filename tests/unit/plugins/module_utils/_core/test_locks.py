@@ -52,6 +52,33 @@ def test_the_second_gets_busy_and_the_number_of_the_first(tmp_path):
     take(tmp_path).release()
 
 
+def test_a_file_that_root_made_for_several_users_is_locked_instead(tmp_path, monkeypatch):
+    """Each user has a run directory of his own."""
+    shared, one, another = (tmp_path / name for name in ("shared", "one", "another"))
+    for path in (shared, one, another):
+        path.mkdir()
+    monkeypatch.setattr(locks, "SHARED", str(shared))
+    take(one)
+    take(another)
+    (shared / locks.file_name("zrep", FS)).touch()
+    lock = take(one)
+    with pytest.raises(Busy):
+        take(another)
+    take(another, tag="dc").release()
+    lock.release()
+    take(another).release()
+    assert [path.name for path in shared.iterdir()] == [locks.file_name("zrep", FS)]
+
+
+def test_a_link_in_place_of_a_file_of_several_users_is_not_followed(tmp_path, monkeypatch):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "victim").write_text("precious", encoding="ascii")
+    (tmp_path / "shared" / locks.file_name("zrep", FS)).symlink_to(tmp_path / "victim")
+    monkeypatch.setattr(locks, "SHARED", str(tmp_path / "shared"))
+    take(tmp_path).release()
+    assert (tmp_path / "victim").read_text(encoding="ascii") == "precious"
+
+
 def test_other_filesystems_and_tags_are_free(tmp_path):
     held = [take(tmp_path), take(tmp_path, FS + "/child"), take(tmp_path, tag="dc")]
     for lock in held:

@@ -84,7 +84,7 @@ OURS = [
     zfs.diff(f"{OWN}@zrep_000001", OWN, 1000),
     ("sh", "-c", guard.script("zrep", OWN)),
     ("sh", "-c", guard.script("zrep", OWN, lock=False)),
-    ("sh", "-c", remote_locks.script([remote_locks.lock_file("zrep", OWN)])),
+    ("sh", "-c", remote_locks.script([locks.file_name("zrep", OWN)])),
     locks.ask(1234),
     programs.LOOK,
     ("zpool", "sync", "tank"),
