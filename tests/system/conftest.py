@@ -84,17 +84,25 @@ def fresh(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Fresh]:
     assert _access(lab) == before, "this test has changed for those after it who may connect to whom, and how"
 
 
-def _access(lab: Lab) -> dict[str, str]:
+def _access(lab: Lab) -> dict[str, list[str]]:
     """What says who may connect to each host, and how it connects to others, by its file."""
     patterns = ("root/.ssh/authorized_keys", "root/.ssh/config", "etc/ssh/ssh_config.d/*", "etc/zrep", "etc/zrep/**/*")
     # The base of a host has another name after it was switched off.
     bases = {name: lab.hosts[name].tree.base for name in ("host1", "host2")}
     return {
-        f"{name}:/{file.relative_to(base)}": file.read_text(encoding="utf-8") if file.is_file() else ""
+        f"{name}:/{file.relative_to(base)}": _lines(file) if file.is_file() else []
         for name, base in bases.items()
         for pattern in patterns
         for file in base.glob(pattern)
     }
+
+
+def _lines(file: Path) -> list[str]:
+    """But for the keys of the lab's hosts: whoever adds a host adds one."""
+    return [line for line in file.read_text(encoding="utf-8").splitlines() if not _HOST_KEY.fullmatch(line)]
+
+
+_HOST_KEY = re.compile(r"ssh-ed25519 \S+ root@\S+")
 
 
 @pytest.fixture
