@@ -54,11 +54,18 @@ KINDS = {
 @pytest.fixture(scope="session")
 def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
     """host1 with pool1 and host2 with pool2; root of each may go to the other."""
+    yield from lab_of_two(pytestconfig)
+
+
+def lab_of_two(config: pytest.Config, systemd: bool = False) -> Iterator[Lab]:
+    """What a fixture has to yield that is a lab with these two hosts, run by systemd or not."""
     made = Lab()
-    kinds = KINDS[pytestconfig.getoption("--zfs")]
+    kinds = KINDS[config.getoption("--zfs")]
     try:
         made.up()
-        made.add_hosts([HostSpec(f"host{n}", f"pool{n}", kind=kind) for n, kind in enumerate(kinds, 1)])
+        made.add_hosts(
+            [HostSpec(f"host{n}", f"pool{n}", systemd=systemd, kind=kind) for n, kind in enumerate(kinds, 1)]
+        )
     except LabError as error:
         made.down()
         if os.environ.get("ZFSOPS_LAB_REQUIRED") == "1":

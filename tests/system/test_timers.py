@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import Host, HostSpec, Lab, LabError
+from tests.lab import Host, Lab
 from tests.lab.processes import wait_until
 from tests.system import command
 from tests.system.ansible import changes
-from tests.system.conftest import KINDS
+from tests.system.conftest import lab_of_two
 from tests.system.moves import make_master, turned
 from tests.system.pairs import Pair, held, ready_pair
 from tests.system.test_monitor_role import TEXTFILES, collected
@@ -33,20 +33,7 @@ OFTEN = f"{UNITS}/{JOB}.timer.d/often.conf"
 @pytest.fixture(scope="module")
 def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
     """As the lab of all tests, but for what runs its hosts."""
-    made = Lab()
-    kinds = KINDS[pytestconfig.getoption("--zfs")]
-    try:
-        made.up()
-        made.add_hosts([HostSpec(f"host{n}", f"pool{n}", systemd=True, kind=kind) for n, kind in enumerate(kinds, 1)])
-    except LabError as error:
-        made.down()
-        if os.environ.get("ZFSOPS_LAB_REQUIRED") == "1":
-            raise
-        pytest.skip(f"no lab: {error}")
-    try:
-        yield made
-    finally:
-        made.down()
+    yield from lab_of_two(pytestconfig, systemd=True)
 
 
 @pytest.fixture
