@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.lab import Host, Lab
+from tests.lab import Host
 from tests.system import command
 from tests.system.ansible import changes
 from tests.system.pairs import held, local
@@ -24,7 +25,22 @@ __all__ = ["trust"]
 pytestmark = [pytest.mark.system, pytest.mark.needs("delegation"), pytest.mark.timeout(900)]
 
 FS, COPY = "pool1/prodfs", "pool2/prodfs"
-DELEGATED = {"zrep_trust_user": "zrep"}
+
+
+@pytest.fixture
+def somebody(host1: Host) -> Iterator[str]:
+    """Has had the name of the user before: his account."""
+    host1.run("useradd --create-home --comment Somebody --shell /bin/bash --password '*' zrep")
+    yield host1.run(["getent", "passwd", "zrep"]).stdout
+    host1.run(["userdel", "--remove", "zrep"])
+
+
+@pytest.fixture
+def delegated(trust: Trust) -> Iterator[Callable[..., str]]:
+    """The role with that user, taken back whatever happened: what it allows on a pool outlives all datasets."""
+    role = functools.partial(trust, zrep_trust_user="zrep")
+    yield role
+    role(zrep_trust_state="absent")
 
 
 def zrep(host: Host, *words: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
@@ -49,15 +65,15 @@ def is_writable(host: Host, dataset: str) -> bool:
 
 # The Molecule scenario of that name does the same with all roles.
 @pytest.mark.slow
-def test_the_whole_life(trust: Trust, lab: Lab, host1: Host, host2: Host, tmp_path: Path) -> None:
+def test_the_whole_life(delegated: Callable[..., str], host1: Host, host2: Host) -> None:
     allowed = [host.zfs("allow", name) for host, name in ((host1, FS), (host2, "pool2"))]
     keys = [host.read_file(KEYS) for host in (host1, host2)]
-    trust(**DELEGATED)
-    assert changes(trust(**DELEGATED)) == 0
+    delegated()
+    assert changes(delegated()) == 0
     host1.write_file(f"/{FS}/file", "one\n")
     zrep(host1, "init", FS, "host2", COPY)
     # What was given above the replica, which was still to be made, is enough.
-    assert changes(trust(**DELEGATED)) == 0
+    assert changes(delegated()) == 0
     for number in range(7):
         host1.write_file(f"/{FS}/file", f"{number}\n")
         zrep(host1, "sync", "all")
@@ -87,17 +103,17 @@ def test_the_whole_life(trust: Trust, lab: Lab, host1: Host, host2: Host, tmp_pa
     zrep(host2, "sync", "all")
     assert files(host1, FS) == files(host2, COPY)
     zrep(host2, "clear", "-f", COPY)
-    trust(zrep_trust_state="absent", **DELEGATED)
+    delegated(zrep_trust_state="absent")
     assert [host.zfs("allow", name) for host, name in ((host1, FS), (host2, "pool2"))] == allowed
     assert [host.read_file(KEYS) for host in (host1, host2)] == keys
     assert host1.run(["id", "zrep"], check=False).returncode != 0
-    assert changes(trust(zrep_trust_state="absent", **DELEGATED)) == 0
+    assert changes(delegated(zrep_trust_state="absent")) == 0
 
 
 def test_a_permission_that_is_missing_is_named_before_anything_is_changed(
-    trust: Trust, host1: Host, host2: Host
+    delegated: Callable[..., str], host1: Host, host2: Host
 ) -> None:
-    trust(**DELEGATED)
+    delegated()
     host1.zfs("unallow", "-u", "zrep", "snapshot", FS)
     refused = zrep(host1, "init", FS, "host2", COPY, ok=False)
     assert f"as root on host1: zfs allow -u USER mount,snapshot {FS}" in refused.stderr
@@ -108,11 +124,11 @@ def test_a_permission_that_is_missing_is_named_before_anything_is_changed(
     assert FS in json.dumps(found)
 
 
-def test_root_and_a_user_who_was_there_before_keep_each_other_off(trust: Trust, host1: Host, host2: Host) -> None:
-    host1.run("useradd --create-home --comment Somebody --shell /bin/bash --password '*' zrep")
-    account = host1.run(["getent", "passwd", "zrep"]).stdout
-    trust(**DELEGATED)
-    assert changes(trust(**DELEGATED)) == 0
+def test_root_and_a_user_who_was_there_before_keep_each_other_off(
+    somebody: str, delegated: Callable[..., str], host1: Host, host2: Host
+) -> None:
+    delegated()
+    assert changes(delegated()) == 0
     zrep(host1, "init", FS, "host2", COPY)
     with held(host1, verbs=("send",)) as hold:
         by_root = start_module(host1, "zrep_sync", {"filesystem": FS})
@@ -125,7 +141,6 @@ def test_root_and_a_user_who_was_there_before_keep_each_other_off(trust: Trust, 
     zrep(host1, "sync", FS)
     zrep(host1, "failover", FS)
     assert local(host2, COPY, "zrep:master") == "yes"
-    trust(zrep_trust_state="absent", **DELEGATED)
-    assert host1.run(["getent", "passwd", "zrep"]).stdout == account
+    delegated(zrep_trust_state="absent")
+    assert host1.run(["getent", "passwd", "zrep"]).stdout == somebody
     assert host1.run("ls -A /home/zrep/.ssh; ls -d /var/lib/zrep*", check=False).stdout == ""
-    host1.run(["userdel", "--remove", "zrep"])
