@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 MARKERS = (
     "both: proven with every kind of ZFS of the lab",
     "needs(*features): what zfs must be able to do for this test: see FEATURES",
@@ -12,6 +14,10 @@ MARKERS = (
     "slow: part of `make test-all`, not of `make test`",
     "system: needs root and a lab of ZFS hosts",
 )
+
+
+# Of a test with more rows than these, `make test` takes the first, the last and what is between at equal distances.
+ROWS = 3
 
 
 def pytest_configure(config):
@@ -42,6 +48,8 @@ def pytest_addoption(parser):
     parser.addoption("--zfs", choices=sorted(FEATURES), default="zfs-fuse", help="the ZFS of the lab's hosts")
 
 
+# Before pytest itself leaves out what -m does not ask for.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     can = FEATURES[config.getoption("--zfs")]
     kept, without = [], []
@@ -51,3 +59,17 @@ def pytest_collection_modifyitems(config, items):
     if without:
         config.hook.pytest_deselected(items=without)
         items[:] = kept
+    leave_rows_to_test_all(items)
+
+
+def leave_rows_to_test_all(items):
+    """Mark as slow what is too much of the same for every change."""
+    rows = {}
+    for item in items:
+        if item.get_closest_marker("system") and not item.get_closest_marker("slow"):
+            rows.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for found in rows.values():
+        taken = {round(i * (len(found) - 1) / (ROWS - 1)) for i in range(ROWS)}
+        for number, item in enumerate(found):
+            if len(found) > ROWS and number not in taken:
+                item.add_marker("slow")

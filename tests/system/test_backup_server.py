@@ -127,6 +127,7 @@ def test_that_nobody_tried_is_a_proof(host1: Host, host2: Host) -> None:
         host1.run(["ssh", host2.name, "true"], check=False)
 
 
+@pytest.mark.slow
 def test_pairs_that_are_made_by_pulling_and_refreshed_together(fresh, host1: Host, host2: Host) -> None:
     """init --pull, refresh all; then one is given up without a word to the others."""
     pairs = [Pair(host1, fresh.create(host1, name), host2, fresh.name(host2, name)) for name in ("one", "other")]

@@ -257,6 +257,7 @@ def test_a_check_that_will_not_stop_is_killed(pair: Pair) -> None:
     assert result_of(pair) == "failed"
 
 
+@pytest.mark.slow
 def test_killed_it_is_cleared_up_by_the_next_one(pair: Pair) -> None:
     running = waiting(pair)
     tell(pair, signal.SIGKILL)

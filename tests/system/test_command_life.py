@@ -85,6 +85,7 @@ def _children(host: Host) -> str:
     return host.run("pgrep -af 'zfs [s]end|[s]sh .*zfs receive' || true").stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [[], ["-q", "3600"]])
 def test_ten_at_once_on_twenty_pairs(fresh, host1: Host, host2: Host, flags: list[str]) -> None:
     """No failure but that a filesystem is in use, and nothing is sent twice."""

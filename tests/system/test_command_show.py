@@ -410,6 +410,7 @@ def test_metrics_of_both_sides(pair: Pair) -> None:
     assert "zrep_split_brain" not in found
 
 
+@pytest.mark.slow
 def test_metrics_of_the_last_run(pair: Pair) -> None:
     began = int(time.time())
     pair.a.write_file(f"/{pair.fs}/new", "x" * 300000)

@@ -102,6 +102,7 @@ def test_a_takeover_without_the_key_says_what_it_takes(pair: Pair) -> None:
     assert pair.a.read_file(f"/{pair.fs}/other") == "theirs\n"
 
 
+@pytest.mark.slow
 def test_a_drill_needs_the_key(pair: Pair) -> None:
     """Refused before a clone is made; with the key it is as ever."""
     before = pair.dump()
@@ -134,6 +135,7 @@ def test_a_replica_that_came_plain_stays_plain(fresh, source: str, host1: Host, 
     assert_equal(pair)
 
 
+@pytest.mark.slow
 def test_each_dataset_of_a_tree_as_it_is(fresh, host1: Host, host2: Host, source: str) -> None:
     """A plain root with an encrypted child, whose key the other host does not have."""
     root = fresh.create(host1, "tree")

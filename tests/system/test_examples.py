@@ -46,6 +46,7 @@ def test_every_module_has_examples_here() -> None:
     assert {path.stem for path in MODULES.glob("zrep_*.py")} == known
 
 
+@pytest.mark.slow
 def test_examples_run_as_they_stand(prepared: Lab, tmp_path: Path) -> None:
     pair, sync = examples("zrep_pair"), examples("zrep_sync")
     # The last sync expires a snapshot that another example names.
@@ -57,6 +58,7 @@ def test_examples_run_as_they_stand(prepared: Lab, tmp_path: Path) -> None:
     assert "[WARNING]" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_examples_of_moves_run_as_they_stand(prepared: Lab, tmp_path: Path) -> None:
     """Each on the host that has the filesystem which it names."""
     pair, *_rest = examples("zrep_pair")

@@ -173,6 +173,7 @@ def test_the_link_is_lost(pair: Pair, at: str, step: str) -> None:
     assert_as_before(pair, content)
 
 
+@pytest.mark.slow
 @BOTH_ENDS
 def test_the_other_end_falls_silent(pair: Pair, at: str) -> None:
     """Nobody closes a connection: each end has to find out by itself that it is alone."""

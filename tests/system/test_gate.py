@@ -55,6 +55,7 @@ def test_a_pair_is_made_synced_and_moved_and_expires(pair: Pair) -> None:
     assert [found["problems"] for found in result["pairs"]] == [[]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("diverged", ["preserve", "discard"])
 def test_an_old_master_returns(pair: Pair, diverged: str) -> None:
     make(pair)
@@ -68,6 +69,7 @@ def test_an_old_master_returns(pair: Pair, diverged: str) -> None:
     assert_works(other)
 
 
+@pytest.mark.slow
 def test_a_pair_is_pulled(pair: Pair) -> None:
     """By the side that becomes the replica."""
     result = zrep_pair(
@@ -112,6 +114,7 @@ def test_a_filter_of_somebody_is_refused(pair: Pair) -> None:
     assert pair.b.run(["test", "-e", "/run/broken-in"], check=False).returncode == 1
 
 
+@pytest.mark.slow
 def test_a_tree(fresh, host1: Host, host2: Host) -> None:
     name = fresh.create(host1)
     host1.zfs("create", f"{name}/child")

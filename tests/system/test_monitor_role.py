@@ -96,6 +96,7 @@ def collected(host: Host) -> dict[str, dict[str, float]]:
     return found
 
 
+@pytest.mark.slow
 def test_from_nothing_to_watched_and_back(run: Run, hosts: list[Host]) -> None:
     one, other = hosts
     run(playbook="zfsops.zrep.pair")
@@ -182,6 +183,7 @@ def test_nonsense_is_refused(run: Run, hosts: list[Host], variables: dict[str, o
     assert not any(exists(host, path) for host in hosts for path in PUT)
 
 
+@pytest.mark.slow
 def test_the_page(run: Run, hosts: list[Host], tmp_path: Path) -> None:
     page = tmp_path / "status.html"
     run(playbook="zfsops.zrep.pair")

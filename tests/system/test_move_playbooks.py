@@ -157,6 +157,7 @@ def is_master(host: Host, filesystem: str) -> bool:
 # Planned
 
 
+@pytest.mark.slow
 def test_failover_moves_with_hooks_of_both_kinds_on_both_hosts(bench: Bench) -> None:
     with_hooks(bench)
     pair = bench.prodfs
@@ -235,6 +236,7 @@ def test_failback_asks_too(bench: Bench) -> None:
     assert dump(bench.host1, bench.host2) == before
 
 
+@pytest.mark.slow
 def test_check_mode_asks_nobody_and_changes_nothing(bench: Bench) -> None:
     with_hooks(bench)
     before = dump(bench.host1, bench.host2)
@@ -246,6 +248,7 @@ def test_check_mode_asks_nobody_and_changes_nothing(bench: Bench) -> None:
     assert bench.log() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["master", pytest.param("replica", marks=SLOW)])
 def test_a_before_hook_that_fails_leaves_all_as_it_was(bench: Bench, role: str) -> None:
     """What was stopped on the master is started again; a pair that comes later is left alone."""
@@ -371,6 +374,7 @@ def test_some_pairs_by_name_and_hooks_of_their_own(bench: Bench) -> None:
 # Without the old master
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [(), pytest.param(("-e", "zrep_to=host2"), marks=SLOW), pytest.param(("--limit", "host2"), marks=SLOW)],
@@ -432,6 +436,7 @@ def split(bench: Bench) -> Bench:
     return bench
 
 
+@pytest.mark.slow
 def test_failback_refuses_to_lose_anything_and_tells_the_facts(split: Bench) -> None:
     before = dump(split.host1, split.host2)
     refused = split("failback", *YES, ok=False)
@@ -440,6 +445,7 @@ def test_failback_refuses_to_lose_anything_and_tells_the_facts(split: Bench) -> 
     assert split.log() == []
 
 
+@pytest.mark.slow
 def test_the_old_master_returns_and_nothing_is_lost(split: Bench) -> None:
     pair = split.prodfs
     done = split("failback", *YES, "-e", "zrep_diverged=preserve")
@@ -520,6 +526,7 @@ def drills(bench: Bench) -> dict[str, Any] | None:
     return zrep_info(pair.b, filesystem=pair.dest)["pairs"][0]["drill"]
 
 
+@pytest.mark.slow
 def test_a_drill_runs_the_check_on_a_clone_and_leaves_a_record(bench: Bench) -> None:
     pair = bench.prodfs
     check = bench.path / "check.yml"

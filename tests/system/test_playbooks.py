@@ -52,6 +52,7 @@ def playbook(lab: Lab, host1: Host, host2: Host, tmp_path: Path) -> Playbooks:
     return Playbooks(lab, tmp_path / "pairs.json")
 
 
+@pytest.mark.slow
 def test_pair_makes_both_directions_and_then_changes_nothing(playbook: Playbooks, host1: Host, host2: Host) -> None:
     assert changes(playbook("pair", [PRODFS, HOME])) == 2
     assert local(host1, "pool1/prodfs", "zrep:master") == "yes"
@@ -68,6 +69,7 @@ def test_check_mode_changes_nothing(playbook: Playbooks, host1: Host, host2: Hos
     assert dump(host1, host2) == before
 
 
+@pytest.mark.slow
 def test_sync_pushes_from_the_master_of_each_pair(playbook: Playbooks, host1: Host, host2: Host) -> None:
     playbook("pair", [PRODFS, HOME])
     assert changes(playbook("sync", [PRODFS, HOME])) == 2
@@ -76,6 +78,7 @@ def test_sync_pushes_from_the_master_of_each_pair(playbook: Playbooks, host1: Ho
     assert changes(playbook("sync", [PRODFS, HOME], "-e", "zrep_sync_max_age=3600")) == 0
 
 
+@pytest.mark.slow
 def test_status_tells_each_pair_once_and_what_is_wrong(playbook: Playbooks, host1: Host, host2: Host) -> None:
     playbook("pair", [PRODFS, HOME])
     healthy = playbook("status", [PRODFS, HOME], "-e", "zrep_status_fail=true")

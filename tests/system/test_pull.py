@@ -137,6 +137,7 @@ def test_a_first_copy_is_fetched_and_both_sides_registered(client: Pair, tag: st
     assert pair.dump() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["ours", "script"])
 def test_whoever_pulls_goes_on_from_it(client: Pair, who: str) -> None:
     pair = made(client)

@@ -59,6 +59,7 @@ def test_made_and_synced_beside_a_pair_that_pushes(playbook: Playbooks, pair: Pa
     assert changes(playbook("sync", [CLIENT, HOME], "-e", "zrep_sync_max_age=3600")) == 0
 
 
+@pytest.mark.slow
 def test_status_is_what_the_server_sees(playbook: Playbooks, pair: Pair) -> None:
     playbook("pair", [CLIENT])
     healthy = playbook("status", [CLIENT], "-e", "zrep_status_fail=true")

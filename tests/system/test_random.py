@@ -557,6 +557,7 @@ def test_a_bit_of_everything(fresh, host1: Host, host2: Host) -> None:
     live_through(fresh, host1, host2, EVERYTHING)
 
 
+@pytest.mark.slow
 @given(sequence=SEQUENCES)
 @settings(
     max_examples=MANY or 4,

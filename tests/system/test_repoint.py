@@ -245,6 +245,7 @@ def test_refused_if_it_shares_nothing(both: Both) -> None:
     refuses(first, other, "no_common_snapshot", "it would move about", "moves aside")
 
 
+@pytest.mark.slow
 def test_a_host_that_is_away(both: Both) -> None:
     first, other = both
     other.b.cut()
@@ -310,6 +311,7 @@ def test_a_destination_that_is_ahead_of_the_new_master(both: Both) -> None:
 # -- killed -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("victim", "tags"), daily([(host, tags) for tags in (("zrep", "dr"), ("near", "dr")) for host in HOSTS], 6)
 )

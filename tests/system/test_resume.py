@@ -106,6 +106,7 @@ def test_a_move_whose_stream_breaks_leaves_production_alone(pair: Pair) -> None:
     both_hold_the_same(pair)
 
 
+@pytest.mark.slow
 def test_making_a_pair_goes_on(fresh, host1: Host, host2: Host) -> None:
     pair = Pair(host1, fresh.create(host1), host2, fresh.name(host2, "copy"))
     host1.zfs("set", "compression=gzip", "test:of=ours", pair.fs)
@@ -120,6 +121,7 @@ def test_making_a_pair_goes_on(fresh, host1: Host, host2: Host) -> None:
     pair.assert_same()
 
 
+@pytest.mark.slow
 def test_interrupted_again_and_again(pair: Pair) -> None:
     fill(pair.a, f"/{pair.fs}/big", SMALL)
     for _time in range(3):
@@ -146,6 +148,7 @@ def test_what_nobody_can_complete_is_given_up_with_a_warning(half: Pair) -> None
     half.assert_same()
 
 
+@pytest.mark.slow
 def test_switched_off_it_begins_again(half: Pair) -> None:
     result = half.sync(resume=False)
     assert [action["action"] for action in result["actions"]][:1] == ["abandon"]
@@ -160,6 +163,7 @@ def test_switched_off_nothing_is_kept(pair: Pair) -> None:
     assert pair.on_a() == ["zrep_000000", "zrep_000001_unsent"]
 
 
+@pytest.mark.slow
 def test_a_token_never_reaches_a_shell_and_nothing_else_is_sent(half: Pair) -> None:
     """The replica's filesystem shows what its zfs says; here it is one that was made for another dataset."""
     secret = f"{half.a.pool}/secret"
@@ -177,6 +181,7 @@ def test_a_token_never_reaches_a_shell_and_nothing_else_is_sent(half: Pair) -> N
     assert not exists(half.b, f"{half.dest}@now")
 
 
+@pytest.mark.slow
 def test_force_goes_on_from_the_base(half: Pair) -> None:
     half.b.zfs("snapshot", f"{half.dest}@mine")
     half.sync(force=True)
@@ -191,6 +196,7 @@ def test_a_replica_that_takes_over_gives_it_up(half: Pair) -> None:
     assert value(half.b, half.dest, "mounted") == "yes"
 
 
+@pytest.mark.slow
 def test_a_pair_that_is_taken_apart_leaves_nothing_half(half: Pair) -> None:
     result = zrep_pair(half.a, filesystem=half.fs, state="absent")
     assert not result.failed, result["msg"]

@@ -78,6 +78,7 @@ def declared(pair: Pair, **more: object) -> dict[str, object]:
 # -- command --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command_is_installed_and_taken_away_again(roles: Roles, host1: Host) -> None:
     options = {"zrep_command_settings": {"ZREP_SAVE_COUNT": 7, "SSH": "ssh -p 22 -o 'x y'"}}
     assert changes(roles("command", options=("--check", "--diff"), **options)) > 0
@@ -96,6 +97,7 @@ def test_the_command_is_installed_and_taken_away_again(roles: Roles, host1: Host
     assert changes(roles("command", zrep_command_state="absent")) == 0
 
 
+@pytest.mark.slow
 def test_a_script_stays_or_is_replaced_and_comes_back(roles: Roles, host1: Host) -> None:
     host1.write_file(COMMAND, SCRIPT, 0o755)
     said = roles("command")
@@ -150,6 +152,7 @@ def tick(host: Host) -> subprocess.CompletedProcess[str]:
     return host.run(["sh", "-c", line.split(" root ", 1)[1]], check=False)
 
 
+@pytest.mark.slow
 def test_a_failure_is_said_and_nothing_else_is(fresh, roles: Roles, host1: Host, host2: Host) -> None:
     """The line of cron as it stands, without waiting for its time."""
     pair = ready_pair(fresh, host1, host2)
@@ -177,6 +180,7 @@ def test_no_mail_for_what_another_run_works_on(fresh, roles: Roles, host1: Host,
         assert by_hand.wait().status == 0
 
 
+@pytest.mark.slow
 def test_timers_of_systemd(fresh, roles: Roles, host1: Host, host2: Host) -> None:
     """What systemd itself says of the units; hosts without it are shown what would be, in check mode."""
     pair = ready_pair(fresh, host1, host2)

@@ -49,6 +49,7 @@ def found(host: Host, tables: dict[str, str]) -> dict[str, str]:
     return {path: host.read_file(path) for path in tables}
 
 
+@pytest.mark.slow
 def test_the_jobs_of_the_script_stay_or_are_put_out_of_action_and_come_back(
     roles: Roles, tables: dict[str, str], host1: Host
 ) -> None:

@@ -100,6 +100,7 @@ def often(host: Host) -> None:
     host.run("systemctl daemon-reload")
 
 
+@pytest.mark.slow
 def test_replicas_follow_by_timers_and_go_on_after_a_move(roles: Roles, pair: Pair) -> None:
     """Nothing has to be changed: the new master pushes, and the old one neither does nor says anything."""
     hosts = (pair.a, pair.b)
@@ -133,6 +134,7 @@ def test_replicas_follow_by_timers_and_go_on_after_a_move(roles: Roles, pair: Pa
         assert [line for line in journal(host) if "skipped, another process" not in line] == []
 
 
+@pytest.mark.slow
 def test_a_service_is_confined_and_does_its_work(roles: Roles, pair: Pair) -> None:
     roles("schedule", zrep_pairs=[declared(pair)], **SYSTEMD)
     by_hand_only(pair.a)
@@ -160,6 +162,7 @@ def test_a_service_is_confined_and_does_its_work(roles: Roles, pair: Pair) -> No
     assert float(re.search(r"exposure level for \S+: ([0-9.]+)", exposure).group(1)) < 8.5, exposure
 
 
+@pytest.mark.slow
 def test_a_run_leaves_alone_what_another_works_on(roles: Roles, pair: Pair) -> None:
     roles("schedule", zrep_pairs=[declared(pair)], **SYSTEMD)
     by_hand_only(pair.a)

@@ -77,6 +77,7 @@ def files(host: Host) -> str:
     ).stdout
 
 
+@pytest.mark.slow
 def test_from_nothing_to_a_pair_and_back(trust: Trust, host1: Host, host2: Host) -> None:
     before = [files(host1), files(host2)]
     assert changes(trust("--check", "--diff")) > 0
@@ -99,6 +100,7 @@ def test_from_nothing_to_a_pair_and_back(trust: Trust, host1: Host, host2: Host)
     assert changes(trust(zrep_trust_state="absent")) == 0
 
 
+@pytest.mark.slow
 def test_a_rebuilt_host_is_refused_until_the_role_has_run_again(
     trust: Trust, host1: Host, host2: Host, lab: Lab
 ) -> None:
@@ -140,6 +142,7 @@ def test_new_keys(trust: Trust, host1: Host, host2: Host) -> None:
     assert changes(trust()) == 0
 
 
+@pytest.mark.slow
 def test_one_way(trust: Trust, host1: Host, host2: Host) -> None:
     """The server reaches its client, which has no key for the server and lets itself be read only."""
     pulled = {**PRODFS, "direction": "pull"}

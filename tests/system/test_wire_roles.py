@@ -107,6 +107,7 @@ def test_case_46_a_failover_of_the_script(fresh, host1: Host, host2: Host, tag: 
     assert_works(turned(pair))
 
 
+@pytest.mark.slow
 def test_there_and_back_with_the_script_at_one_end(pair: Pair) -> None:
     """Every other move is the script's."""
     now = pair

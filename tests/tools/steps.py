@@ -138,8 +138,8 @@ STEPS = (
 )
 
 LINT = ("ruff", "mypy", "ansible-lint", "docs", "changelog")
-MORE = ("units-oldest", "units-all", "units-all-oldest", "system-command")
-SLOW = (*MORE, "system-slow", "molecule", "molecule-openzfs")
+MORE = ("sanity-oldest", "units-oldest", "units-all", "units-all-oldest", "system-command")
+SLOW = (*MORE, "openzfs-mixed", "system-slow", "molecule", "molecule-openzfs")
 GROUPS = {
     "lint": LINT,
     "test": tuple(step.name for step in STEPS if step.name not in (*SLOW, "openzfs-all", "venv-molecule")),
