@@ -16,10 +16,6 @@ MARKERS = (
 )
 
 
-# Of a test with more rows than these, `make test` takes the first, the last and what is between at equal distances.
-ROWS = 3
-
-
 def pytest_configure(config):
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
@@ -46,6 +42,9 @@ FEATURES = {
 
 def pytest_addoption(parser):
     parser.addoption("--zfs", choices=sorted(FEATURES), default="zfs-fuse", help="the ZFS of the lab's hosts")
+    parser.addoption(
+        "--rows", type=int, help="of a system test with more rows, mark all but so many (2 or more) as slow"
+    )
 
 
 # Before pytest itself leaves out what -m does not ask for.
@@ -59,17 +58,18 @@ def pytest_collection_modifyitems(config, items):
     if without:
         config.hook.pytest_deselected(items=without)
         items[:] = kept
-    leave_rows_to_test_all(items)
+    if config.getoption("--rows"):
+        sample_rows(items, config.getoption("--rows"))
 
 
-def leave_rows_to_test_all(items):
-    """Mark as slow what is too much of the same for every change."""
+def sample_rows(items, wanted):
+    """Of each test leave the first row, the last, and others at equal distances; mark the rest as slow."""
     rows = {}
     for item in items:
         if item.get_closest_marker("system") and not item.get_closest_marker("slow"):
             rows.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for found in rows.values():
-        taken = {round(i * (len(found) - 1) / (ROWS - 1)) for i in range(ROWS)}
+        taken = {round(i * (len(found) - 1) / (wanted - 1)) for i in range(wanted)}
         for number, item in enumerate(found):
-            if len(found) > ROWS and number not in taken:
+            if len(found) > wanted and number not in taken:
                 item.add_marker("slow")

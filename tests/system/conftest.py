@@ -93,8 +93,7 @@ def fresh(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Fresh]:
 
 def _access(lab: Lab) -> dict[str, list[str]]:
     """What says who may connect to each host, and how it connects to others, by its file."""
-    people = ("root/.ssh/authorized_keys", "root/.ssh/config", "etc/ssh/ssh_config.d/*")
-    patterns = (*people, "etc/zrep", "etc/zrep/**/*")
+    patterns = ("root/.ssh/authorized_keys", "root/.ssh/config", "etc/ssh/ssh_config.d/*", "etc/zrep", "etc/zrep/**/*")
     # The base of a host has another name after it was switched off.
     bases = {name: lab.hosts[name].tree.base for name in ("host1", "host2")}
     return {

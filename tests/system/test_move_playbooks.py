@@ -249,7 +249,7 @@ def test_check_mode_asks_nobody_and_changes_nothing(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("role", ["master", pytest.param("replica", marks=SLOW)])
+@pytest.mark.parametrize("role", ["master", "replica"])
 def test_a_before_hook_that_fails_leaves_all_as_it_was(bench: Bench, role: str) -> None:
     """What was stopped on the master is started again; a pair that comes later is left alone."""
     with_hooks(bench)
@@ -377,7 +377,7 @@ def test_some_pairs_by_name_and_hooks_of_their_own(bench: Bench) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    [(), pytest.param(("-e", "zrep_to=host2"), marks=SLOW), pytest.param(("--limit", "host2"), marks=SLOW)],
+    [(), ("-e", "zrep_to=host2"), ("--limit", "host2")],
     ids=["declared", "to", "limit"],
 )
 def test_takeover_never_speaks_to_the_dead_master(bench: Bench, options: tuple[str, ...]) -> None:

@@ -36,7 +36,6 @@ def test_a_refresh_in_every_form(fresh, host1: Host, host2: Host, tag: str, word
     assert pair.on_a() == pair.on_b() == [f"{tag}_000001"]
 
 
-@pytest.mark.slow
 @pytest.mark.acceptance(34)
 @pytest.mark.parametrize("tag", ["zrep", "dc"])
 def test_round_after_round(fresh, host1: Host, host2: Host, tag: str) -> None:
